@@ -1,0 +1,1 @@
+"""Survey to cells: the last room that knows what a row of input looked like."""

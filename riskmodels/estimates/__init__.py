@@ -1,0 +1,1 @@
+"""Fits to tidy posterior summaries: draw by draw first, intervals last."""

@@ -1,0 +1,121 @@
+"""Estimates: a tidy table of posterior summaries with the draws and the identity behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from riskmodels.design.cells import Cells
+from riskmodels.design.weighting import direct_interval
+from riskmodels.errors import GateError
+from riskmodels.estimates.poststratify import Domains
+from riskmodels.estimates.summarise import summarise
+from riskmodels.fit.checks import CheckResult, check_convergence
+from riskmodels.provenance import Fingerprint
+from riskmodels.vocabulary import ESTIMATE_COLUMNS, IntervalKind
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Estimates:
+    """Posterior summaries of named quantities, unrounded.
+
+    Parameters
+    ----------
+    table
+        One row per quantity; columns are the factors asked for, then those of `vocabulary.ESTIMATE_COLUMNS`.
+    draws
+        Draws behind the rows, shape (chain, draw, row).
+    quantity
+        What is estimated, in words.
+    fingerprint
+        Identity of the fit behind it.
+    fit_checks
+        Verdicts on the fit.
+    checks
+        Verdicts on these very quantities.
+    """
+
+    table: pd.DataFrame
+    draws: FloatArray
+    quantity: str
+    fingerprint: Fingerprint
+    fit_checks: tuple[CheckResult, ...]
+    checks: tuple[CheckResult, ...] = field(default=())
+
+    @property
+    def passed(self) -> bool:
+        """Whether the fit and every quantity here passed the gate."""
+        every = (*self.fit_checks, *self.checks)
+        return bool(every) and all(check.passed for check in every)
+
+    def require_passed(self) -> None:
+        """Raise `GateError` naming the failed checks unless all passed."""
+        failed = [str(check) for check in (*self.fit_checks, *self.checks) if not check.passed]
+        if failed or not self.passed:
+            raise GateError(f"{self.quantity}: not releasable, checks failed:\n  " + "\n  ".join(failed or ["no check was run"]))
+
+    def __len__(self) -> int:
+        """Give the number of rows."""
+        return len(self.table)
+
+    def _repr_html_(self) -> str:
+        banner = "<p><strong>SYNTHETIC DATA</strong></p>" if self.fingerprint.synthetic else ""
+        verdict = "" if self.passed else "<p><strong>CHECKS FAILED: not to be released</strong></p>"
+        shown = self.table.drop(columns=[name for name in ("mcse", "rhat", "ess_bulk", "ess_tail", "n_effective", "interval_kind") if name in self.table])
+        return f"{banner}{verdict}<p>{self.quantity}</p>" + shown.to_html(index=False, float_format=lambda value: f"{value:.3g}", na_rep="-")
+
+
+def label_columns(cells: Cells, domains: Domains) -> pd.DataFrame:
+    """Words for the factors of each domain, codes of the countries beside their names."""
+    columns: dict[str, list[str]] = {}
+    for place, name in enumerate(domains.by):
+        factor = cells.factor(name)
+        if factor.labels != factor.levels:
+            columns[f"{name}_code"] = [factor.levels[i] for i in domains.index[:, place]]
+        columns[name] = [factor.labels[i] for i in domains.index[:, place]]
+    return pd.DataFrame(columns, index=range(len(domains)))
+
+
+def direct_columns(cells: Cells, domains: Domains, probability: float) -> pd.DataFrame:
+    """n, effective n and the direct estimate of each domain with its interval."""
+    p = cells.direct
+    direct = domains.average(p)
+    variance = np.zeros(len(domains))
+    np.add.at(variance, domains.of_cell, domains.share**2 * p * (1 - p) / cells.n_effective)
+    pooled_n = np.bincount(domains.of_cell, weights=cells.n_effective, minlength=len(domains))
+    with np.errstate(all="ignore"):
+        n_effective = np.where(variance > 0, np.minimum(direct * (1 - direct) / variance, pooled_n), pooled_n)
+    low, high = direct_interval(direct * n_effective, n_effective, probability)
+    n = np.bincount(domains.of_cell, weights=np.nan_to_num(cells.n, nan=np.inf), minlength=len(domains))
+    return pd.DataFrame({"n": np.where(np.isinf(n), np.nan, n), "n_effective": n_effective, "direct": direct, "direct_low": low, "direct_high": high})
+
+
+def make_estimates(
+    labels: pd.DataFrame, draws: FloatArray, *, quantity: str, unit: str, base: str, probability: float, interval: IntervalKind,
+    fingerprint: Fingerprint, fit_checks: tuple[CheckResult, ...], direct: pd.DataFrame | None = None, notes: list[str] | None = None, gate_on: FloatArray | None = None,
+) -> Estimates:  # fmt: skip
+    """Summarise draws into an `Estimates` record and run the gate on its quantities.
+
+    Parameters
+    ----------
+    labels
+        Factor columns, one row per quantity.
+    draws
+        Shape (chain, draw, row).
+    gate_on
+        Draws that the gate judges instead, for quantities of few values (ranks, claims) whose own effective
+        size says little: the continuous quantities they are made of.
+    """
+    summary = summarise(draws, probability, interval)
+    parts = [labels.reset_index(drop=True), pd.DataFrame({"quantity": quantity, "unit": unit, "base": base}, index=range(len(labels))), summary]
+    parts += [direct.reset_index(drop=True)] if direct is not None else []
+    table = pd.concat(parts, axis=1)
+    table["note"] = notes if notes is not None else ""
+    order = [*labels.columns, *(name for name in ESTIMATE_COLUMNS if name in table)]
+    checks = check_convergence({quantity: draws if gate_on is None else gate_on}, "reported quantities")
+    return Estimates(table=table[order], draws=draws, quantity=quantity, fingerprint=fingerprint, fit_checks=fit_checks, checks=tuple(checks))

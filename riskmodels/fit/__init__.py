@@ -1,0 +1,1 @@
+"""Models to checked posteriors: the only room that samples."""

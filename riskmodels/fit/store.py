@@ -1,0 +1,132 @@
+"""Fits on disk: draws with checksums, manifest last, written beside and moved into place, refused when damaged."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from riskmodels.design.cells import Cells
+from riskmodels.errors import StoreError
+from riskmodels.fit.checks import CheckResult
+from riskmodels.fit.fit import Fit, fingerprint_of, fit_model
+from riskmodels.fit.sampler import Progress, SamplerSpec, no_progress
+from riskmodels.models.specs import PrevalenceSpec
+from riskmodels.provenance import hash_file, hash_text
+
+FORMAT = 1
+DRAWS, MANIFEST = "posterior.nc", "fit.json"
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a file beside `path`, flush it to disk, then move it into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write(beside)
+        with beside.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _write_draws(draws: xr.Dataset, path: Path) -> None:
+    encoding = {str(name): {"zlib": True, "complevel": 4, "fletcher32": True} for name in draws.data_vars}
+    draws.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+
+
+def save_fit(fit: Fit, folder: str | Path) -> Path:
+    """Store a fit: draws only, no counts, nothing per child.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    folder
+        Parent folder; the fit gets a folder of its own, named by its fingerprint.
+
+    Returns
+    -------
+    pathlib.Path
+        The fit's folder with `posterior.nc` (netCDF, checksummed chunks) and `fit.json` (written last).
+    """
+    home = Path(folder) / fit.fingerprint.id
+    write_atomically(home / DRAWS, lambda path: _write_draws(fit.draws, path))
+    content = {
+        "format": FORMAT,
+        "fingerprint": asdict(fit.fingerprint),
+        "spec": fit.spec.to_toml(),
+        "sampler": asdict(fit.sampler),
+        "checks": [asdict(check) for check in fit.checks],
+        "seconds": fit.seconds,
+        "synthetic": fit.cells.synthetic,
+        "sha256": {DRAWS: hash_file(home / DRAWS)},
+    }
+    body = json.dumps(content, indent=1, sort_keys=True)
+    write_atomically(home / MANIFEST, lambda path: path.write_text(json.dumps({"sha256_of_content": hash_text(body), "content": content}, indent=1, sort_keys=True)) and None)
+    return home
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        outer = json.loads(path.read_text())
+        content: dict[str, Any] = outer["content"]
+        intact = outer["sha256_of_content"] == hash_text(json.dumps(content, indent=1, sort_keys=True))
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        intact = False
+    if not intact:
+        raise StoreError(f"{path}: the manifest is damaged; delete the folder {path.parent} and fit again")
+    if content["format"] != FORMAT:
+        raise StoreError(f"{path}: written in format {content['format']}, this version reads {FORMAT}; delete the folder and fit again")
+    return content
+
+
+def load_fit(home: str | Path, cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec) -> Fit:
+    """Load a stored fit, if it is whole and is the fit of these cells, this specification and this sampler.
+
+    Raises
+    ------
+    StoreError
+        Names the file that is missing, incomplete or damaged, or the part of the fingerprint that differs.
+    """
+    home = Path(home)
+    for name in (MANIFEST, DRAWS):
+        if not (home / name).is_file():
+            raise StoreError(f"{home / name}: not there; the fit was not finished. Fit again")
+    content = _read_manifest(home / MANIFEST)
+    if hash_file(home / DRAWS) != content["sha256"][DRAWS]:
+        raise StoreError(f"{home / DRAWS}: the file is damaged (its checksum differs from the one in {MANIFEST}); delete the folder {home} and fit again")
+    wanted = fingerprint_of(cells, spec, sampler)
+    differing = wanted.differences(content["fingerprint"])
+    if differing:
+        raise StoreError(f"{home}: holds a fit of other {', '.join(differing)}; use the folder of the right fingerprint ({wanted.id}) or fit again")
+    draws = xr.load_dataset(home / DRAWS, engine="h5netcdf")
+    checks = tuple(CheckResult(**check) for check in content["checks"])
+    return Fit(spec=spec, cells=cells, sampler=sampler, draws=draws, checks=checks, fingerprint=wanted, seconds=content["seconds"], notes=(*cells.warnings, *spec.terms_for(cells).notes))
+
+
+def load_or_fit(folder: str | Path, cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec, *, progress: Progress = no_progress) -> tuple[Fit, bool]:
+    """Load the fit with this fingerprint from `folder`, or fit and store it.
+
+    Returns
+    -------
+    tuple
+        The fit, and whether it was loaded.
+
+    Raises
+    ------
+    StoreError
+        If a fit with this fingerprint is there but damaged: it is never silently refitted.
+    """
+    home = Path(folder) / fingerprint_of(cells, spec, sampler).id
+    if (home / MANIFEST).exists():
+        return load_fit(home, cells, spec, sampler), True
+    fit = fit_model(cells, spec, sampler, progress=progress)
+    save_fit(fit, folder)
+    return fit, False

@@ -1,0 +1,1 @@
+"""Cells to PyMC models: no frames, no files, no sampling."""

@@ -1,0 +1,82 @@
+"""Effects from which every hierarchical predictor is built: one function per kind of term.
+
+All are non-centred and sum to zero over a closed set of levels, so that the intercept is the centre of the levels
+and an effect is a deviation from it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pymc as pm
+import pytensor.tensor as pt
+from pytensor.tensor.variable import TensorVariable
+from scipy.linalg import helmert
+
+from riskmodels.design.coords import free_dim
+from riskmodels.models.priors import Prior
+from riskmodels.vocabulary import COUNTRY, INDICATOR
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def zero_sum_basis(levels: int) -> FloatArray:
+    """Orthonormal directions in which effects that sum to zero can vary, shape (levels, levels - 1)."""
+    return np.ascontiguousarray(helmert(levels).T)
+
+
+def trend_basis(levels: int) -> FloatArray:
+    """Centred cumulative steps between neighbouring levels, shape (levels, levels - 1)."""
+    steps = np.tril(np.ones((levels, levels - 1)), -1)
+    return np.asarray(steps - steps.mean(axis=0))
+
+
+def put_prior(name: str, prior: Prior) -> TensorVariable:
+    """Put a scalar parameter with this prior into the model at hand."""
+    if prior.family == "normal":
+        return pm.Normal(name, prior.location, prior.scale)
+    if prior.family == "student_t":
+        return pm.StudentT(name, nu=prior.degrees, mu=prior.location, sigma=prior.scale)
+    if prior.family == "half_normal":
+        return pm.HalfNormal(name, prior.scale)
+    return pm.HalfStudentT(name, nu=prior.degrees, sigma=prior.scale)
+
+
+def partial_pool(name: str, levels: int, scale: Prior) -> TensorVariable:
+    """Exchangeable deviations of the levels of one factor, sized by an estimated SD."""
+    sd = put_prior(f"{name}_sd", scale)
+    raw = pm.Normal(f"{name}_raw", 0.0, 1.0, dims=free_dim(name))
+    return pm.Deterministic(f"{name}_effect", sd * pt.dot(zero_sum_basis(levels), raw), dims=name)
+
+
+def ordered_trend(name: str, levels: int, step: Prior) -> TensorVariable:
+    """First-order random walk over the levels of an ordered factor (Gao, Kennedy, Simpson & Gelman 2021)."""
+    sd = put_prior(f"{name}_step_sd", step)
+    raw = pm.Normal(f"{name}_raw", 0.0, 1.0, dims=free_dim(name))
+    return pm.Deterministic(f"{name}_effect", sd * pt.dot(trend_basis(levels), raw), dims=name)
+
+
+def interaction(first: str, second: str, levels: tuple[int, int], scale: Prior) -> TensorVariable:
+    """Deviations of every pair of levels from the sum of their main effects, zero-sum both ways."""
+    name = f"{first}_x_{second}"
+    sd = put_prior(f"{name}_sd", scale)
+    raw = pm.Normal(f"{name}_raw", 0.0, 1.0, dims=(free_dim(first), free_dim(second)))
+    spread = pt.dot(pt.dot(zero_sum_basis(levels[0]), raw), zero_sum_basis(levels[1]).T)
+    return pm.Deterministic(f"{name}_effect", sd * spread, dims=(first, second))
+
+
+def correlated_slopes(countries: int, indicators: int, scale: Prior, correlation: Prior) -> TensorVariable:
+    """Country effects per indicator, correlated across indicators: a rare item borrows from its neighbours.
+
+    References
+    ----------
+    Lewandowski, Kurowicka & Joe 2009, Journal of Multivariate Analysis 100, 1989-2001 (LKJ).
+    """
+    sizes = pm.HalfNormal.dist(scale.scale, shape=indicators) if scale.family == "half_normal" else pm.HalfStudentT.dist(nu=scale.degrees, sigma=scale.scale, shape=indicators)
+    packed = pm.LKJCholeskyCov("country_packed", n=indicators, eta=correlation.shape, sd_dist=sizes, compute_corr=False, dims="country_packed_entry")
+    root = pm.math.expand_packed_triangular(indicators, packed, lower=True)
+    sd = pm.Deterministic("country_sd", pt.sqrt(pt.sum(root**2, axis=1)), dims=INDICATOR)
+    unit = root / sd[:, None]
+    pm.Deterministic("country_correlation", pt.dot(unit, unit.T), dims=(INDICATOR, f"{INDICATOR}_other"))
+    raw = pm.Normal("country_raw", 0.0, 1.0, dims=(free_dim(COUNTRY), INDICATOR))
+    return pm.Deterministic("country_effect", pt.dot(pt.dot(zero_sum_basis(countries), raw), root.T), dims=(COUNTRY, INDICATOR))

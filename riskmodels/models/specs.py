@@ -1,0 +1,169 @@
+"""Model specifications: frozen, validated, hashable, and readable as TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import tomli_w
+
+from riskmodels.design.cells import Cells
+from riskmodels.errors import InputError, Problem, raise_if_stopping
+from riskmodels.models.priors import PRESETS, Prior, Priors, prior_preset
+from riskmodels.provenance import hash_text
+from riskmodels.vocabulary import COUNTRY, INDICATOR
+
+Kind = Literal["pool", "trend", "interaction", "correlated"]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One additive part of the predictor: its kind and the factors it runs over."""
+
+    kind: Kind
+    factors: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the effect in the graph."""
+        return "_x_".join(self.factors)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The terms that a specification gives on certain cells, and what had to be left out."""
+
+    terms: tuple[Term, ...]
+    notes: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class PrevalenceSpec:
+    """How common: a hierarchical model of the share affected per cell.
+
+    Parameters
+    ----------
+    country
+        ``"auto"`` pools countries partially and drops the term where there is only one; ``"partial"`` insists on
+        it (E142 with one country); ``"none"`` leaves it out.
+    ordered
+        Factors whose levels are steps of one scale (age groups, socio-economic groups): a random walk.
+    interactions
+        Pairs of factors with their own deviations; ``None`` means country with every subgroup factor.
+    country_predictors
+        ``{name: {country: value}}``, e.g. the share online; standardised over the countries.
+    likelihood
+        ``"binomial"`` on effective counts, or ``"beta-binomial"`` with extra variation between cells.
+    within_child_correlation
+        Assumed tetrachoric correlation between the items answered by one child; 0 treats items as separate samples.
+    priors
+        A preset's name or a `Priors` record.
+
+    Examples
+    --------
+    >>> spec = PrevalenceSpec(priors="brms", within_child_correlation=0.7)
+    >>> PrevalenceSpec.from_toml(spec.to_toml()) == spec
+    True
+    """
+
+    country: Literal["auto", "partial", "none"] = "auto"
+    ordered: tuple[str, ...] = ()
+    interactions: tuple[tuple[str, str], ...] | None = None
+    country_predictors: Mapping[str, Mapping[str, float]] = field(default_factory=dict, hash=False)
+    likelihood: Literal["binomial", "beta-binomial"] = "binomial"
+    within_child_correlation: float = 0.4
+    priors: Priors | str = "default"
+
+    def __post_init__(self) -> None:
+        """Check every field at once (E195)."""
+        object.__setattr__(self, "ordered", tuple(self.ordered))
+        if self.interactions is not None:
+            object.__setattr__(self, "interactions", tuple((str(a), str(b)) for a, b in self.interactions))
+        problems = []
+        for name, allowed in (("country", ("auto", "partial", "none")), ("likelihood", ("binomial", "beta-binomial"))):
+            if getattr(self, name) not in allowed:
+                problems.append(Problem("E195", f"{name} has no such value", name, 1, f"choose among {', '.join(allowed)}"))
+        if not 0 <= self.within_child_correlation < 1:
+            problems.append(Problem("E195", "within-child correlation must lie in [0, 1)", "within_child_correlation", 1, "use 0.4, or 0 for independent items"))
+        if isinstance(self.priors, str) and self.priors not in PRESETS:
+            problems.append(Problem("E195", "no prior preset of that name", "priors", 1, f"choose among {', '.join(PRESETS)}"))
+        raise_if_stopping(problems, "PrevalenceSpec")
+
+    @property
+    def prior_set(self) -> Priors:
+        """The priors as a record."""
+        return prior_preset(self.priors) if isinstance(self.priors, str) else self.priors
+
+    def terms_for(self, cells: Cells) -> Terms:
+        """Give the terms that this specification means on these cells.
+
+        Raises
+        ------
+        InputError
+            E142 for a country model of one country, E132 for factors that the cells do not have, E185 for a
+            country predictor that misses countries.
+        """
+        notes = self._check_against(cells)
+        sizes = {factor.name: len(factor) for factor in cells.factors}
+        pooled = [name for name in cells.names if sizes[name] > 1 and not (name == COUNTRY and self.country == "none")]
+        terms: list[Term] = []
+        if COUNTRY in pooled:
+            terms.append(Term("correlated", (COUNTRY, INDICATOR)) if INDICATOR in pooled else Term("pool", (COUNTRY,)))
+        terms += [Term("trend" if name in self.ordered else "pool", (name,)) for name in pooled if name != COUNTRY]
+        wanted = self.interactions if self.interactions is not None else tuple((COUNTRY, name) for name in cells.subgroups)
+        terms += [Term("interaction", pair) for pair in wanted if set(pair) <= set(pooled)]
+        return Terms(terms=tuple(terms), notes=tuple(notes))
+
+    def _check_against(self, cells: Cells) -> list[Problem]:
+        problems: list[Problem] = []
+        named = {*self.ordered, *(name for pair in self.interactions or () for name in pair)}
+        absent = sorted(named - set(cells.names))
+        if absent:
+            problems.append(Problem("E132", "factors named in the specification are not in the cells", ", ".join(absent), len(absent), f"the cells have {', '.join(cells.names)}"))
+        n_countries = len(cells.factor(COUNTRY)) if COUNTRY in cells.names else 0
+        if n_countries == 1 and self.country == "partial":
+            problems.append(Problem("E142", "one country only, country model asked: the between-country SD would be the prior", "country", 1, 'use country="auto"'))
+        elif n_countries == 1:
+            problems.append(Problem("I142", "one country: no country effects, no pooling between countries", "country", 1, "nothing to do"))
+        elif 1 < n_countries < 5 and self.country != "none":
+            problems.append(Problem("W143", "fewer than five countries: the prior of the between-country SD matters", "country", n_countries, "read the prior sensitivity that is run by itself"))
+        for name, values in self.country_predictors.items():
+            missing = [code for code in cells.factor(COUNTRY).levels if code not in values] if n_countries else []
+            if missing:
+                problems.append(Problem("E185", f"country predictor {name} has no value for some countries", ", ".join(missing), len(missing), "give a value for every country of the cells"))
+            if n_countries and len({values[code] for code in cells.factor(COUNTRY).levels if code in values}) < 2:
+                problems.append(Problem("E195", f"country predictor {name} does not vary", name, 1, "leave it out"))
+        return list(raise_if_stopping(problems, "PrevalenceSpec"))
+
+    def to_toml(self) -> str:
+        """Write as TOML; every prior is spelled out when `priors` is a record."""
+        record = asdict(self)
+        record["interactions"] = None if self.interactions is None else [list(pair) for pair in self.interactions]
+        if not isinstance(self.priors, str):
+            record["priors"] = {name: {k: v for k, v in value.items() if v is not None} for name, value in asdict(self.priors).items()}
+        record["ordered"] = list(self.ordered)
+        return tomli_w.dumps({key: value for key, value in record.items() if value is not None})
+
+    @classmethod
+    def from_toml(cls, text: str) -> PrevalenceSpec:
+        """Read what `to_toml` wrote; unknown names are an error (E195)."""
+        try:
+            record: dict[str, Any] = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise InputError([Problem("E190", f"not TOML: {error}", "specification", 1, "mend the line named")], "specification") from None
+        unknown = sorted(set(record) - set(cls.__dataclass_fields__))
+        if unknown:
+            raise InputError([Problem("E195", "unknown names in the specification", ", ".join(unknown), len(unknown), f"allowed: {', '.join(cls.__dataclass_fields__)}")], "specification")
+        if isinstance(record.get("priors"), dict):
+            record["priors"] = Priors(**{name: Prior(**value) for name, value in record["priors"].items()})
+        if "interactions" in record:
+            record["interactions"] = tuple((a, b) for a, b in record["interactions"])
+        return cls(**{**record, "ordered": tuple(record.get("ordered", ()))})
+
+    @property
+    def content_hash(self) -> str:
+        """Equal for specifications that mean the same model, presets spelled out."""
+        record = PrevalenceSpec(**{**{name: getattr(self, name) for name in self.__dataclass_fields__}, "priors": self.prior_set})
+        return hash_text(record.to_toml())

@@ -1,0 +1,1 @@
+"""Cleared estimates to files and terminal tables."""

@@ -1,0 +1,1 @@
+"""Data in: readers, checks and records of what was asked of whom."""
