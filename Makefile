@@ -1,0 +1,31 @@
+# Two commands do everything: `make reproduce` and `make test`; both set up .venv first.
+PYTHON := $(shell for p in python3.13 python3.12 python3.14 python3 python $$HOME/.pyenv/versions/3.1[2-9]*/bin/python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+BIN := .venv/bin
+
+.PHONY: reproduce test setup lint coverage-study clean
+
+setup: .venv/ready
+
+.venv/ready: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "riskmodels needs Python 3.12 or newer; none was found on the path"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+reproduce: setup
+	$(BIN)/riskmodels reproduce disrupting-harm --out out
+
+lint: setup
+	$(BIN)/ruff check riskmodels tests benchmarks data
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest
+
+coverage-study: setup
+	$(BIN)/python benchmarks/coverage_study.py
+
+clean:
+	rm -rf .venv out build *.egg-info

@@ -1,0 +1,56 @@
+"""Bayesian hierarchical estimates of children's online risks; heavy libraries load when first used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Cells": "design.cells",
+    "Estimates": "estimates.estimates",
+    "Fit": "fit.fit",
+    "InputError": "errors",
+    "PopulationFrame": "survey.population",
+    "PrevalenceSpec": "models.specs",
+    "Prior": "models.priors",
+    "Priors": "models.priors",
+    "RiskModelsError": "errors",
+    "SamplerSpec": "fit.sampler",
+    "build_prevalence_model": "models.prevalence",
+    "burden_estimates": "estimates.prevalence",
+    "cells_from_frame": "design.cells",
+    "contrast_estimates": "estimates.claims",
+    "example_cells": "reproduction.pack",
+    "exceedance_estimates": "estimates.claims",
+    "fit_many": "fit.fit",
+    "fit_model": "fit.fit",
+    "load_fit": "fit.store",
+    "load_or_fit": "fit.store",
+    "load_pack": "reproduction.pack",
+    "pack_path": "reproduction.pack",
+    "plot_prevalence": "report.figures",
+    "prevalence_estimates": "estimates.prevalence",
+    "prior_preset": "models.priors",
+    "prior_sensitivity": "sensitivity.priors",
+    "probability_that": "estimates.claims",
+    "rank_estimates": "estimates.claims",
+    "read_population": "survey.population",
+    "read_published": "design.published",
+    "reproduce": "reproduction.run",
+    "save_fit": "fit.store",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its room on first use."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'riskmodels' has no attribute {name!r}")
+    return getattr(import_module(f"riskmodels.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return [*__all__, "__version__"]

@@ -1,0 +1,1 @@
+"""Published tables as targets: recomputed, judged, and never adjusted to fit."""
