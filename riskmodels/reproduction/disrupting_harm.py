@@ -53,7 +53,10 @@ def _target(family: str, row: pd.Series, quantity: str, unit: str = "per cent", 
 
 
 def table_1(frame: pd.DataFrame, pack: Pack) -> list[Target]:
-    """Nature Table 1: share among all children, number of children and their total, with intervals."""
+    """Nature Table 1: share among all children, number of children and their total, with intervals.
+
+    Point values are products of the printed shares, as the printed ones prove to be; ends come from draws.
+    """
     rows = frame[(frame["indicator"] == ANY_ONLINE) & ~frame["country_iso3"].isin(POOLED_CODES)]
     population = pack.population().aligned(list(rows["country_iso3"]))
     proportion, slack = printed_proportion(rows)
@@ -62,6 +65,7 @@ def table_1(frame: pd.DataFrame, pack: Pack) -> list[Target]:
     users = logit_normal_draws(proportion, np.sqrt(proportion * (1 - proportion) / n_effective), (DRAWS,), rng)
     online = logit_normal_draws(population.share_online, population.share_online_se, (DRAWS,), rng)
     children = children_affected(users, online, population.children)
+    point = children_affected(proportion, population.share_online, population.children)
     because = "value: rounding of the printed inputs plus 0.5 % for the source's 5,000 Monte Carlo draws; ends: 3 %"
     targets = []
     for place, country in enumerate(rows["country_iso3"]):
@@ -69,17 +73,17 @@ def table_1(frame: pd.DataFrame, pack: Pack) -> list[Target]:
         share = children[:, place] / population.children[place]
         rounding = COUNT_TOLERANCE + slack[place] / proportion[place]
         low, high = np.quantile(share, [0.025, 0.975])
-        targets.append(_target("Nature Table 1", row, "share of all children", recomputed=100 * share.mean(), recomputed_low=100 * low, recomputed_high=100 * high,
+        targets.append(_target("Nature Table 1", row, "share of all children", recomputed=100 * proportion[place] * population.share_online[place], recomputed_low=100 * low, recomputed_high=100 * high,
                                tolerance=0.05 + rounding * row["percent"], interval_tolerance=0.05 + END_TOLERANCE * row["percent"], because=because))  # fmt: skip
         printed = {name: float(row[name]) for name in ("count_estimate", "count_low", "count_high")}
         targets.append(_target("Nature Table 1", row, "number of children", unit="children", published=printed["count_estimate"], published_low=printed["count_low"], published_high=printed["count_high"],
-                               recomputed=children[:, place].mean(), recomputed_low=low * population.children[place], recomputed_high=high * population.children[place],
+                               recomputed=point[place], recomputed_low=low * population.children[place], recomputed_high=high * population.children[place],
                                tolerance=rounding * printed["count_estimate"], interval_tolerance=END_TOLERANCE * printed["count_high"], because=because))  # fmt: skip
     total = children.sum(axis=1)
     row = frame[(frame["indicator"] == ALL_CHILDREN) & frame["country_iso3"].isin(POOLED_CODES)].iloc[0]
     low, high = np.quantile(total, [0.025, 0.975])
     targets.append(_target("Nature Table 1", row, "number of children, total", unit="children", published=float(row["count_estimate"]), published_low=float(row["count_low"]), published_high=float(row["count_high"]),
-                           recomputed=total.mean(), recomputed_low=low, recomputed_high=high, tolerance=0.003 * float(row["count_estimate"]), interval_tolerance=END_TOLERANCE * float(row["count_high"]), because="0.3 % of the total; ends 3 %"))  # fmt: skip
+                           recomputed=point.sum(), recomputed_low=low, recomputed_high=high, tolerance=0.003 * float(row["count_estimate"]), interval_tolerance=END_TOLERANCE * float(row["count_high"]), because="0.3 % of the total; ends 3 %"))  # fmt: skip
     return targets
 
 

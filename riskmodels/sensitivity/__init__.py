@@ -1,0 +1,1 @@
+"""How fragile each number is: other priors, by reweighting the draws there are."""
