@@ -53,9 +53,8 @@ class SamplerSpec:
                 problems.append(Problem("E196", f"{name} must be a whole number of at least {least}", name, 1, remedy))
         if not 0.5 <= self.target_accept < 1:
             problems.append(Problem("E196", "target_accept must lie in [0.5, 1)", "target_accept", 1, "use 0.9"))
-        if self.seed if isinstance(self.seed, int) else False:
-            if self.seed >= 2**63:
-                problems.append(Problem("E196", "seed is too large", "seed", 1, "use a number below 2**63"))
+        if isinstance(self.seed, int) and self.seed >= 2**63:
+            problems.append(Problem("E196", "seed is too large", "seed", 1, "use a number below 2**63"))
         raise_if_stopping(problems, "SamplerSpec")
 
     @property

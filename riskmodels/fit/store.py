@@ -69,7 +69,12 @@ def save_fit(fit: Fit, folder: str | Path) -> Path:
         "sha256": {DRAWS: hash_file(home / DRAWS)},
     }
     body = json.dumps(content, indent=1, sort_keys=True)
-    write_atomically(home / MANIFEST, lambda path: path.write_text(json.dumps({"sha256_of_content": hash_text(body), "content": content}, indent=1, sort_keys=True)) and None)
+    sealed = json.dumps({"sha256_of_content": hash_text(body), "content": content}, indent=1, sort_keys=True)
+
+    def write_manifest(path: Path) -> None:
+        path.write_text(sealed)
+
+    write_atomically(home / MANIFEST, write_manifest)
     return home
 
 

@@ -89,6 +89,8 @@ def plot_prevalence(cleared: ClearedEstimates, *, note: str = "") -> Any:
 def plot_agreement(table: pd.DataFrame) -> Any:
     """Published against recomputed values, target by target, one panel per family."""
     pyplot = _pyplot()
+    from matplotlib import ticker
+
     known = table[table["recomputed"].notna()]
     families = list(dict.fromkeys(known["family"]))
     columns = 3
@@ -102,6 +104,10 @@ def plot_agreement(table: pd.DataFrame) -> Any:
         ends = [part["published"].min(), part["published"].max()]
         axis.plot(ends, ends, color=LINE, lw=0.8, zorder=0)
         axis.set(xscale="log", yscale="log", xlabel="published", ylabel="recomputed")
+        for side in (axis.xaxis, axis.yaxis):
+            side.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.10g}"))
+            side.set_minor_formatter(ticker.NullFormatter())
+            side.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
         axis.set_title(family, fontsize=10)
         axis.legend(frameon=False, fontsize=8)
     for axis in axes.ravel()[len(families) :]:

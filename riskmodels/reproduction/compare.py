@@ -71,7 +71,6 @@ def agreement_table(targets: Sequence[Target]) -> pd.DataFrame:
     """One row per target with verdict, reason and relative deviation in per cent."""
     table = pd.DataFrame([asdict(target) for target in targets])
     verdicts = [judge(target) for target in targets]
-    table.insert(table.columns.get_loc("recomputed"), "published_width", table["published_high"] - table["published_low"])
     with np.errstate(all="ignore"):
         table["deviation_percent"] = 100 * (table["recomputed"] / table["published"].replace(0, np.nan) - 1)
     table["verdict"] = [verdict for verdict, _ in verdicts]

@@ -34,6 +34,12 @@ from riskmodels.survey.population import PopulationFrame
 from riskmodels.vocabulary import COUNTRY, Base
 
 
+def default_console() -> Console:
+    """Terminal as wide as it is; 120 columns where output is redirected."""
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
+
+
 @dataclass(frozen=True, eq=False)
 class Reproduction:
     """Everything that one run made.
@@ -132,7 +138,7 @@ def reproduce(pack: str = "disrupting-harm", out: str | Path = "out", *, seed: i
     Reproduction
         The agreement table, the fits and the estimates, also written to `out`.
     """
-    console, folder, opened = console or Console(), Path(out), load_pack(pack)
+    console, folder, opened = console or default_console(), Path(out), load_pack(pack)
     SamplerSpec(seed=seed)
     population = opened.population()
     named = {"any abuse online": opened.cells(indicators=[ANY_ONLINE]), "nine items": opened.cells(), "nine items, valid answers": opened.cells(base="valid answers")}
@@ -178,7 +184,7 @@ def reproduce_table(
     Reproduction
         With fewer than five countries a prior sensitivity table is added by itself.
     """
-    console, folder = console or Console(), Path(out)
+    console, folder = console or default_console(), Path(out)
     SamplerSpec(seed=seed)
     cells = read_published(path, indicators=indicators, base=base, design_effect=design_effect)
     if population is not None:

@@ -1,0 +1,58 @@
+"""The house: imports point up only, files stay short, public names exist, nothing heavy loads early."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import riskmodels as rm
+from riskmodels.provenance import hash_file
+
+ROOMS = ["errors", "vocabulary", "provenance", "survey", "design", "models", "fit", "estimates", "release", "report", "sensitivity", "reproduction", "study", "cli"]
+ROOT = Path(rm.__file__).parent
+
+
+def test_imports_point_up() -> None:
+    rank = {room: place for place, room in enumerate(ROOMS)}
+    for path in ROOT.rglob("*.py"):
+        here = path.relative_to(ROOT).parts[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                parts = name.split(".")
+                if parts[0] == "riskmodels" and len(parts) > 1 and here in rank:
+                    assert rank[parts[1]] <= rank[here], f"{path.name} imports {name}"
+
+
+def test_files_stay_under_400_lines() -> None:
+    long = [path.name for folder in (ROOT, ROOT.parent / "tests") for path in folder.rglob("*.py") if len(path.read_text().splitlines()) > 400]
+    assert long == []
+
+
+def test_public_names_exist_and_are_documented() -> None:
+    for name in rm.__all__:
+        assert (getattr(rm, name).__doc__ or "").strip(), name
+
+
+def test_import_loads_nothing_heavy() -> None:
+    code = "import sys, riskmodels; from riskmodels import cli; print([m for m in ('pymc', 'pandas', 'arviz_stats', 'nutpie', 'matplotlib') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_lock_holds_no_addresses() -> None:
+    text = (ROOT.parent / "requirements.lock").read_text()
+    assert "://" not in text
+    assert text.count("--hash=sha256:") > text.count("==")
+
+
+def test_coverage_study_certifies_the_code_at_hand() -> None:
+    result = json.loads((ROOT.parent / "benchmarks" / "results" / "coverage_study.json").read_text())
+    changed = [name for name, digest in result["code_sha256"].items() if hash_file(ROOT / name) != digest]
+    assert changed == [], "run make coverage-study again: the code it certifies has changed"
+    adjusted = result["counts each child once"]
+    assert result["tables"] >= 50
+    assert 0.85 <= adjusted["coverage_90_cells"] <= 0.95
+    assert adjusted["rmse_model_points"] < adjusted["rmse_direct_points"]

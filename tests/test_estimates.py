@@ -1,0 +1,179 @@
+"""Laws of the quantities, poststratification, burden, claims, store and release."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import riskmodels as rm
+from riskmodels.errors import GateError, StoreError
+from riskmodels.estimates import quantities
+from riskmodels.estimates.poststratify import domains_of
+from riskmodels.estimates.summarise import summarise
+from riskmodels.fit.checks import CheckResult, below, check_convergence
+from riskmodels.fit.fit import Fit
+from riskmodels.fit.store import load_fit, save_fit
+from riskmodels.release.gate import clear_published
+from riskmodels.report.export import combined_table, staged_folder, write_csv, write_workbook
+from riskmodels.sensitivity.priors import prior_sensitivity
+from riskmodels.survey.population import PopulationFrame
+from tests.conftest import COUNTRIES, make_cells, make_fit
+
+SHARES = st.floats(0.001, 0.999)
+
+
+def frame(se: float = 0.03) -> PopulationFrame:
+    size = np.arange(1, 7) * 1e6
+    return PopulationFrame(COUNTRIES, size, np.full(6, 0.5), np.full(6, se))
+
+
+@given(SHARES, SHARES)
+def test_ratio_laws(a: float, b: float) -> None:
+    x, y = np.array([a]), np.array([b])
+    assert quantities.ratio(x, y) * quantities.ratio(y, x) == pytest.approx(1)
+    assert quantities.odds_ratio(x, y) * quantities.odds_ratio(y, x) == pytest.approx(1)
+    assert quantities.difference(x, y) == -quantities.difference(y, x)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(0.1, 1000))
+def test_weights_times_a_constant_change_nothing(factor: float) -> None:
+    cells = make_cells()
+    scaled = replace(cells, weight=cells.weight * factor)
+    values = np.linspace(0.01, 0.4, len(cells))
+    pooled = domains_of(cells, []).average(values)
+    np.testing.assert_allclose(domains_of(scaled, []).average(values), pooled)
+    for item, value in enumerate(pooled):
+        own = values[cells.position("indicator") == item]
+        assert own.min() <= value <= own.max()
+
+
+def test_poststratification_weighs_users() -> None:
+    cells = make_cells(items=("common",))
+    values = np.linspace(0.05, 0.3, 6)
+    expected = (values * frame().users).sum() / frame().users.sum()
+    assert domains_of(cells, [], frame()).average(values)[0] == pytest.approx(expected)
+
+
+def test_relabelled_countries_permute_results(fit: Fit) -> None:
+    turned = fit.cells.select(country=COUNTRIES[::-1])
+    assert dict(zip(turned.frame()["country"] + turned.frame()["indicator"], turned.direct)) == dict(zip(fit.cells.frame()["country"] + fit.cells.frame()["indicator"], fit.cells.direct))
+
+
+def test_burden_total_is_the_sum_of_draws(fit: Fit) -> None:
+    burden = rm.burden_estimates(fit, frame(0.0))
+    table = burden.table[burden.table["indicator"] == "common"]
+    parts, total = table[table["country"] != "all countries"], table[table["country"] == "all countries"].iloc[0]
+    assert total["estimate"] == pytest.approx(parts["estimate"].sum())
+    assert total["high"] - total["low"] < (parts["high"] - parts["low"]).sum()
+
+
+def test_burden_with_known_share_is_prevalence_times_users(fit: Fit) -> None:
+    burden = rm.burden_estimates(fit, frame(0.0)).table
+    prevalence = rm.prevalence_estimates(fit).table
+    joined = burden.merge(prevalence, on=["country", "indicator"], suffixes=("_b", "_p"))
+    users = dict(zip(COUNTRIES, frame().users))
+    np.testing.assert_allclose(joined["estimate_b"], joined["estimate_p"] * joined["country"].map(users), rtol=1e-12)
+
+
+def test_ranks_and_claims(fit: Fit) -> None:
+    ranks = rm.rank_estimates(fit)
+    by_item = ranks.table.groupby("indicator")["estimate"].sum()
+    np.testing.assert_allclose(by_item, 21)
+    one = rm.probability_that(fit, "KEN", "UGA").table["estimate"].to_numpy()
+    other = rm.probability_that(fit, "UGA", "KEN").table["estimate"].to_numpy()
+    np.testing.assert_allclose(one + other, 1)
+    assert (rm.exceedance_estimates(fit, 0.0).table["estimate"] == 1).all()
+    contrast = rm.contrast_estimates(fit, reference="KEN")
+    assert len(contrast) == 10
+
+
+def test_intervals_are_equal_tailed_and_say_so() -> None:
+    draws = np.random.default_rng(0).normal(size=(4, 2000, 1))
+    row = summarise(draws, 0.95, "equal-tailed").iloc[0]
+    np.testing.assert_allclose([row["low"], row["high"]], np.quantile(draws, [0.025, 0.975]))
+    assert (row["interval_kind"], row["probability"]) == ("equal-tailed", 0.95)
+    hdi = summarise(np.abs(draws), 0.9, "highest-density").iloc[0]
+    assert hdi["low"] < np.quantile(np.abs(draws), 0.05)
+    with pytest.raises(rm.InputError, match="E195"):
+        summarise(np.full((2, 100, 1), np.nan), 0.95, "equal-tailed")
+
+
+def test_unknown_is_a_failure() -> None:
+    assert not below("x", "y", float("nan"), 1.0).passed
+    stuck = np.repeat(np.arange(4.0)[:, None], 500, axis=1)[..., None]
+    assert not all(check.passed for check in check_convergence({"stuck": stuck}, "parameters"))
+    assert not all(check.passed for check in check_convergence({"constant": np.ones((4, 500, 1))}, "parameters"))
+
+
+def test_failed_checks_cannot_be_released(fit: Fit) -> None:
+    bad = replace(fit, checks=(CheckResult("R-hat", "x", float("nan"), "< 1.01", False),))
+    with pytest.raises(GateError, match="R-hat"):
+        bad.require_passed()
+    with pytest.raises(GateError):
+        clear_published(rm.prevalence_estimates(bad))
+    assert "override" in clear_published(rm.prevalence_estimates(bad), override="teaching").decision
+
+
+def test_microdata_estimates_are_not_exported(fit: Fit) -> None:
+    micro = replace(fit, fingerprint=replace(fit.fingerprint, source="microdata"))
+    with pytest.raises(GateError, match="microdata"):
+        clear_published(rm.prevalence_estimates(micro))
+
+
+def test_store_round_trip_and_another_fingerprint(tmp_path: Path, fit: Fit) -> None:
+    home = save_fit(fit, tmp_path)
+    again = load_fit(home, fit.cells, fit.spec, fit.sampler)
+    np.testing.assert_array_equal(again.draws["prevalence"], fit.draws["prevalence"])
+    assert again.checks == fit.checks
+    with pytest.raises(StoreError, match="spec"):
+        load_fit(home, fit.cells, rm.PrevalenceSpec(priors="wide"), fit.sampler)
+    assert not list(home.glob(".*"))
+
+
+@pytest.mark.parametrize("name", ["posterior.nc", "fit.json"])
+def test_a_flipped_byte_is_refused(tmp_path: Path, fit: Fit, name: str) -> None:
+    home = save_fit(fit, tmp_path)
+    raw = bytearray((home / name).read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (home / name).write_bytes(bytes(raw))
+    with pytest.raises(StoreError, match=name):
+        load_fit(home, fit.cells, fit.spec, fit.sampler)
+
+
+def test_nothing_is_left_after_a_failure(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), staged_folder(tmp_path / "out") as staging:
+        (staging / "half.csv").write_text("x")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_text_never_becomes_a_formula(tmp_path: Path, fit: Fit) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    table = combined_table([clear_published(rm.prevalence_estimates(fit))])
+    table.loc[0, "note"] = "=cmd|' /C calc'!A0"
+    write_workbook({"Estimates": table}, tmp_path / "t.xlsx", about=["x"], synthetic=True)
+    sheet = openpyxl.load_workbook(tmp_path / "t.xlsx")["Estimates"]
+    assert sheet.cell(1, 1).value.startswith("SYNTHETIC")
+    assert all(cell.data_type != "f" for row in sheet.iter_rows() for cell in row)
+    write_csv(table, tmp_path / "t.csv")
+    assert "'=cmd" in (tmp_path / "t.csv").read_text()
+
+
+def test_reweighting_to_the_same_priors_changes_nothing(fit: Fit) -> None:
+    same = prior_sensitivity(make_fit(make_cells(items=("common",))), ["default", "wide"])
+    unchanged = same[same["priors"] == "default"]
+    np.testing.assert_allclose(unchanged["shift_in_sd"], 0, atol=1e-9)
+    assert (same["low"] < same["estimate"]).all()
+
+
+def test_synthetic_cells_are_branded() -> None:
+    fit = make_fit(make_cells(synthetic=True))
+    assert fit.fingerprint.synthetic
+    assert "SYNTHETIC" in rm.prevalence_estimates(fit)._repr_html_()
+    assert "SYNTHETIC" in fit.cells._repr_html_()
