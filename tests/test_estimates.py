@@ -20,7 +20,7 @@ from riskmodels.fit.fit import Fit
 from riskmodels.fit.store import load_fit, save_fit
 from riskmodels.release.gate import clear_published
 from riskmodels.report.export import combined_table, staged_folder, write_csv, write_workbook
-from riskmodels.sensitivity.priors import prior_sensitivity
+from riskmodels.sensitivity.priors import prior_sensitivity, smoothed_weights
 from riskmodels.survey.population import PopulationFrame
 from tests.conftest import COUNTRIES, make_cells, make_fit
 
@@ -170,6 +170,14 @@ def test_reweighting_to_the_same_priors_changes_nothing(fit: Fit) -> None:
     unchanged = same[same["priors"] == "default"]
     np.testing.assert_allclose(unchanged["shift_in_sd"], 0, atol=1e-9)
     assert (same["low"] < same["estimate"]).all()
+
+
+def test_weights_favour_what_the_other_prior_favours() -> None:
+    """Importance weights of Normal(0.5, 1) on draws of Normal(0, 1): mean 0.5; inverted weights would give -0.5."""
+    x = np.random.default_rng(0).normal(size=20_000)
+    weights, k_hat = smoothed_weights(0.5 * x - 0.125)
+    assert weights @ x == pytest.approx(0.5, abs=0.04)
+    assert k_hat < 0.5
 
 
 def test_synthetic_cells_are_branded() -> None:

@@ -60,7 +60,7 @@ def test_all_faults_at_once_with_rows_and_no_values(tmp_path: Path, good_rows: l
 
 
 def test_missing_columns_offer_the_nearest_name(tmp_path: Path) -> None:
-    with pytest.raises(rm.InputError, match="E132.*country_iso3") as caught:
+    with pytest.raises(rm.InputError, match=r"E132.*country_iso3") as caught:
         rm.read_published(write_table(tmp_path / "t.csv", ["KEN,threatened,100,10"], header="country_iso,indicator,n,percent"))
     assert "rename country_iso" in str(caught.value)
 
@@ -122,7 +122,7 @@ def test_pack_reads_as_documented() -> None:
 
 def test_population_frame_names_the_missing(tmp_path: Path) -> None:
     frame = rm.read_population(write_table(tmp_path / "p.csv", ["KEN,1000,67"], "country_iso3,total,internet_share_pct"))
-    with pytest.raises(rm.InputError, match="E185.*UGA"):
+    with pytest.raises(rm.InputError, match=r"E185.*UGA"):
         frame.aligned(["KEN", "UGA"])
     with pytest.raises(rm.InputError, match="E185"):
         rm.read_population(write_table(tmp_path / "q.csv", ["KEN,0,67"], "country_iso3,total,internet_share_pct"))

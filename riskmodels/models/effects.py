@@ -1,7 +1,8 @@
 """Effects from which every hierarchical predictor is built: one function per kind of term.
 
-All are non-centred and sum to zero over a closed set of levels, so that the intercept is the centre of the levels
-and an effect is a deviation from it.
+All sum to zero over a closed set of levels, so that the intercept is the centre of the levels and an effect is a
+deviation from it. They are non-centred, except for factors whose levels the data determine well: there the centred
+form mixes several times faster (Betancourt & Girolami 2015).
 """
 
 from __future__ import annotations
@@ -42,11 +43,15 @@ def put_prior(name: str, prior: Prior) -> TensorVariable:
     return pm.HalfStudentT(name, nu=prior.degrees, sigma=prior.scale)
 
 
-def partial_pool(name: str, levels: int, scale: Prior) -> TensorVariable:
-    """Exchangeable deviations of the levels of one factor, sized by an estimated SD."""
+def partial_pool(name: str, levels: int, scale: Prior, centred: bool) -> TensorVariable:
+    """Exchangeable deviations of the levels of one factor, sized by an estimated SD.
+
+    `centred` chooses the parameterisation, not the model.
+    """
     sd = put_prior(f"{name}_sd", scale)
-    raw = pm.Normal(f"{name}_raw", 0.0, 1.0, dims=free_dim(name))
-    return pm.Deterministic(f"{name}_effect", sd * pt.dot(zero_sum_basis(levels), raw), dims=name)
+    raw = pm.Normal(f"{name}_raw", 0.0, sd if centred else 1.0, dims=free_dim(name))
+    spread = pt.dot(zero_sum_basis(levels), raw)
+    return pm.Deterministic(f"{name}_effect", spread if centred else sd * spread, dims=name)
 
 
 def ordered_trend(name: str, levels: int, step: Prior) -> TensorVariable:

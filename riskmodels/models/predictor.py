@@ -13,12 +13,27 @@ from riskmodels.models.specs import PrevalenceSpec, Term
 from riskmodels.vocabulary import COUNTRY
 
 
+#: A typical SD between groups on the logit scale, against which the data's information is held.
+TYPICAL_SD = 0.5
+
+
+def well_determined(cells: Cells, name: str) -> bool:
+    """Whether the answers alone tell every level of a factor to within half of the spread between levels.
+
+    Compares the binomial information on the logit of each level with the variance between levels; decides only how
+    an effect is parameterised.
+    """
+    p = (cells.yes_effective + 0.5) / (cells.n_effective + 1)
+    information = np.bincount(cells.position(name), weights=cells.n_effective * p * (1 - p), minlength=len(cells.factor(name)))
+    return bool(information.min() * TYPICAL_SD**2 > 4)
+
+
 def _effect_per_cell(term: Term, cells: Cells, priors: Priors) -> TensorVariable:
     """Put one term into the graph and read it at every cell."""
     sizes = tuple(len(cells.factor(name)) for name in term.factors)
     at = tuple(cells.position(name) for name in term.factors)
     if term.kind == "pool":
-        return partial_pool(term.name, sizes[0], priors.group_sd)[at[0]]
+        return partial_pool(term.name, sizes[0], priors.group_sd, well_determined(cells, term.name))[at[0]]
     if term.kind == "trend":
         return ordered_trend(term.name, sizes[0], priors.trend_step)[at[0]]
     if term.kind == "interaction":

@@ -44,6 +44,18 @@ def log_prior(fit: Fit, priors: Priors) -> FloatArray:
     return total
 
 
+def smoothed_weights(log_weights: FloatArray) -> tuple[FloatArray, float]:
+    """Pareto-smoothed importance weights that sum to one, and their k-hat.
+
+    Weights that are all equal need no smoothing: k-hat is 0 by definition there.
+    """
+    if np.ptp(log_weights) < 1e-12:
+        return np.full(len(log_weights), 1 / len(log_weights)), 0.0
+    smoothed, k_hat = array_stats.psislw(-log_weights)  # the function takes minus the log weights
+    weights = np.exp(smoothed - np.max(smoothed))
+    return weights / weights.sum(), float(np.asarray(k_hat))
+
+
 def prior_sensitivity(fit: Fit, alternatives: Sequence[str] = ("tight", "wide"), *, by: Sequence[str] = (COUNTRY,)) -> pd.DataFrame:
     """Prevalence under other prior presets, beside the fitted one.
 
@@ -74,15 +86,11 @@ def prior_sensitivity(fit: Fit, alternatives: Sequence[str] = ("tight", "wide"),
     frames = []
     for preset in alternatives:
         log_weights = (log_prior(fit, prior_preset(preset)) - base).ravel()
-        # psislw takes minus the log weights
-        smoothed, k = array_stats.psislw(-log_weights)
-        weights = np.exp(smoothed)
-        weights = weights / weights.sum()
+        weights, k_hat = smoothed_weights(log_weights)
         order = np.argsort(values, axis=0)
         sums = np.cumsum(weights[order], axis=0)
         ordered = np.take_along_axis(values, order, axis=0)
         ends = [ordered[np.minimum((sums < q).sum(axis=0), len(values) - 1), np.arange(len(domains))] for q in (tail, 1 - tail)]
         mean = weights @ values
-        k_hat = float(np.asarray(k))
         frames.append(labels.assign(priors=preset, estimate=mean, low=ends[0], high=ends[1], shift_in_sd=(mean - values.mean(axis=0)) / values.std(axis=0), pareto_k=k_hat, reliable=bool(k_hat < PARETO_K_BELOW)))
     return pd.concat(frames, ignore_index=True)

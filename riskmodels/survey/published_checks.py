@@ -108,7 +108,7 @@ def check_percents(frame: pd.DataFrame) -> list[Problem]:
     percent, ratio = frame["percent"], _printed_ratio(frame)
     outside = ((percent < 0) | (percent > 100)).fillna(False)
     proportion = ((percent <= 1) & (ratio > 5) & ((100 * percent - ratio).abs() < 0.25 * ratio)).fillna(False)
-    apart = ((percent - ratio).abs() > 10).fillna(False) & ~proportion & ~outside
+    apart = ((percent - ratio).abs() > 10).fillna(False) & ~proportion & ~outside & ~(ratio > 100).fillna(False)
     problems = [
         *_problem("E181", "percent outside 0 to 100", frame, outside, "write per cent, not counts or per mille"),
         *_problem("E181", "percent looks like a proportion: a hundredth of numerator / n", frame, proportion, "multiply by 100: the column holds per cent"),
