@@ -21,6 +21,7 @@ _HOME = {
     "build_prevalence_model": "models.prevalence",
     "burden_estimates": "estimates.prevalence",
     "cells_from_frame": "design.cells",
+    "clear_published": "release.gate",
     "contrast_estimates": "estimates.claims",
     "example_cells": "reproduction.pack",
     "exceedance_estimates": "estimates.claims",

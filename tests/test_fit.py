@@ -62,3 +62,12 @@ def test_subgroups_trend_and_beta_binomial(tmp_path: Path) -> None:
     fit = rm.fit_model(cells, rm.PrevalenceSpec(ordered=("age_group",), likelihood="beta-binomial"), rm.SamplerSpec(draws=500, tune=700, target_accept=0.95))
     ages = rm.prevalence_estimates(fit, by=["age_group"]).table["estimate"].to_numpy()
     assert (np.diff(ages) > 0).all()
+
+
+def test_readme_example_works_as_printed() -> None:
+    text = (Path(rm.__file__).parents[1] / "README.md").read_text()
+    code = text.split("```python\n")[1].split("```")[0]
+    names: dict[str, object] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert len(names["risk"].table) == 108
+    assert set(names["fragile"]["priors"]) == {"tight", "wide"}

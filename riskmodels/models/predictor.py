@@ -12,7 +12,6 @@ from riskmodels.models.priors import Priors
 from riskmodels.models.specs import PrevalenceSpec, Term
 from riskmodels.vocabulary import COUNTRY
 
-
 #: A typical SD between groups on the logit scale, against which the data's information is held.
 TYPICAL_SD = 0.5
 
