@@ -105,9 +105,9 @@ def plot_agreement(table: pd.DataFrame) -> Any:
         axis.plot(ends, ends, color=LINE, lw=0.8, zorder=0)
         axis.set(xscale="log", yscale="log", xlabel="published", ylabel="recomputed")
         for side in (axis.xaxis, axis.yaxis):
-            side.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.10g}"))
+            side.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.10g}" if value < 1e4 else f"{value:.0e}"))
             side.set_minor_formatter(ticker.NullFormatter())
-            side.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+            side.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0) if ends[1] < 1000 * ends[0] else (1.0,), numticks=12))
         axis.set_title(family, fontsize=10)
         axis.legend(frameon=False, fontsize=8)
     for axis in axes.ravel()[len(families) :]:
