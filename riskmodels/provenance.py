@@ -43,6 +43,19 @@ def hash_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def hash_of_code(*parts: str) -> str:
+    """Hash the package's own source files or folders, so that changed code is never taken for the old.
+
+    Parameters
+    ----------
+    parts
+        Files or folders relative to the package, e.g. ``"models"``.
+    """
+    root = Path(__file__).parent
+    files = [path for part in parts for path in (sorted((root / part).rglob("*.py")) if (root / part).is_dir() else [root / part])]
+    return hash_text("".join(hash_file(path) for path in files))
+
+
 def hash_record(record: Mapping[str, object]) -> str:
     """Hash a mapping of plain values and arrays, independent of the order of its keys."""
 

@@ -15,6 +15,7 @@ from riskmodels.errors import GateError, StoreError
 from riskmodels.estimates import quantities
 from riskmodels.estimates.poststratify import domains_of
 from riskmodels.estimates.summarise import summarise
+from riskmodels.fit import fit as fit_module
 from riskmodels.fit.checks import CheckResult, below, check_convergence
 from riskmodels.fit.fit import Fit
 from riskmodels.fit.store import load_fit, save_fit
@@ -165,7 +166,14 @@ def test_text_never_becomes_a_formula(tmp_path: Path, fit: Fit) -> None:
     assert "'=cmd" in (tmp_path / "t.csv").read_text()
 
 
-def test_reweighting_to_the_same_priors_changes_nothing(fit: Fit) -> None:
+def test_changed_model_code_gives_another_fingerprint(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = fit_module.fingerprint_of(fit.cells, fit.spec, fit.sampler).id
+    assert before == fit_module.fingerprint_of(fit.cells, fit.spec, fit.sampler).id
+    monkeypatch.setattr(fit_module, "MODEL_CODE", ("models",))
+    assert before != fit_module.fingerprint_of(fit.cells, fit.spec, fit.sampler).id
+
+
+def test_reweighting_to_the_same_priors_changes_nothing() -> None:
     same = prior_sensitivity(make_fit(make_cells(items=("common",))), ["default", "wide"])
     unchanged = same[same["priors"] == "default"]
     np.testing.assert_allclose(unchanged["shift_in_sd"], 0, atol=1e-9)

@@ -15,10 +15,12 @@ from riskmodels.errors import GateError, Problem
 from riskmodels.fit.checks import CheckResult, check_convergence, check_sampler
 from riskmodels.fit.sampler import CompiledModel, Progress, SampledDraws, SamplerSpec, no_progress
 from riskmodels.models.specs import PrevalenceSpec
-from riskmodels.provenance import Fingerprint, installed_versions
+from riskmodels.provenance import Fingerprint, hash_of_code, installed_versions
 
 #: Variables that are not kept: functions of others, or a second scale of the same parameter.
 NOT_KEPT = ("eta",)
+#: Source that decides the draws of given cells: a fit made by other code has another fingerprint.
+MODEL_CODE = ("models", "design/dependence.py", "fit/sampler.py")
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +74,7 @@ def fingerprint_of(cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec) -> 
     """Identity that a fit of these three would have."""
     return Fingerprint(
         cells=cells.content_hash, spec=spec.content_hash, sampler=sampler.content_hash, seed=sampler.seed,
-        versions=tuple(sorted(installed_versions().items())), synthetic=cells.synthetic, source=cells.source,
+        versions=tuple(sorted({**installed_versions(), "model code": hash_of_code(*MODEL_CODE)}.items())), synthetic=cells.synthetic, source=cells.source,
     )  # fmt: skip
 
 

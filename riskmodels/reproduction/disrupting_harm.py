@@ -17,7 +17,7 @@ ANY_ONLINE = "online_any_of_9_items"
 ALL_CHILDREN = "tf_csea_any_online_all_children"
 Z = float(stats.norm.ppf(0.975))
 DRAWS = 200_000
-#: Monte Carlo error of a mean over the 5,000 draws behind Table 1, relative to a coefficient of variation of 0.15.
+#: Stated tolerance of a number of children, on top of the rounding of the printed inputs.
 COUNT_TOLERANCE = 0.005
 #: Their Monte Carlo error of a quantile plus the rounding of the interval from which the effective n is read.
 END_TOLERANCE = 0.03
@@ -66,7 +66,7 @@ def table_1(frame: pd.DataFrame, pack: Pack) -> list[Target]:
     online = logit_normal_draws(population.share_online, population.share_online_se, (DRAWS,), rng)
     children = children_affected(users, online, population.children)
     point = children_affected(proportion, population.share_online, population.children)
-    because = "value: rounding of the printed inputs plus 0.5 % for the source's 5,000 Monte Carlo draws; ends: 3 %"
+    because = "value: product of the printed shares, rounding of these inputs plus 0.5 %; ends: 3 %"
     targets = []
     for place, country in enumerate(rows["country_iso3"]):
         row = frame[(frame["indicator"] == ALL_CHILDREN) & (frame["country_iso3"] == country)].iloc[0]

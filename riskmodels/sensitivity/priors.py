@@ -23,7 +23,7 @@ FloatArray = npt.NDArray[np.float64]
 def log_prior(fit: Fit, priors: Priors) -> FloatArray:
     """Log density of the hyperparameters under some priors, per draw, up to a constant of the family.
 
-    Effects are scaled standard normals whose prior does not depend on the choice, so only these matter.
+    Given the hyperparameters the density of the effects is the same under every choice, so only these matter.
     """
     total = np.zeros((fit.draws.sizes["chain"], fit.draws.sizes["draw"]))
     for name, values in fit.draws.data_vars.items():
