@@ -32,6 +32,7 @@ def reproduce(
     table: Annotated[Path | None, typer.Option(help="Your own published table (CSV) instead of a pack.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for tables, figures and fits.")] = Path("out"),
     seed: Annotated[int, typer.Option(help="Same seed and machine: same tables.")] = 2026,
+    engine: Annotated[str, typer.Option(help="auto (fast where its diagnostics pass, else NUTS), laplace or nuts.")] = "auto",
     indicators: Annotated[str, typer.Option(help="Names or patterns of indicators, separated by commas (with --table).")] = "",
     base: Annotated[str, typer.Option(help='"all asked" or "valid answers" (with --table).')] = "all asked",
     design_effect: Annotated[float | None, typer.Option(help="Design effect where the table prints no interval (with --table).")] = None,
@@ -47,11 +48,11 @@ def reproduce(
     from riskmodels.survey.population import read_population
 
     if table is None:
-        run.reproduce(pack, out, seed=seed)
+        run.reproduce(pack, out, seed=seed, engine=engine)  # type: ignore[arg-type]
         return
     chosen = [name.strip() for name in indicators.split(",") if name.strip()] or None
     frame = read_population(population) if population is not None else None
-    run.reproduce_table(table, out, seed=seed, indicators=chosen, base=base, design_effect=design_effect, population=frame)  # type: ignore[arg-type]
+    run.reproduce_table(table, out, seed=seed, engine=engine, indicators=chosen, base=base, design_effect=design_effect, population=frame)  # type: ignore[arg-type]
 
 
 @app.command()

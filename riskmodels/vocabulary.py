@@ -6,6 +6,8 @@ from typing import Literal
 
 COUNTRY = "country"
 INDICATOR = "indicator"
+#: What varies between countries together: one column per indicator, then one per slope.
+COUNTRY_COLUMN = "country_column"
 ALL_LEVELS = "all"
 
 Base = Literal["all asked", "valid answers"]
@@ -29,7 +31,8 @@ SUMMARY_COLUMNS: dict[str, str] = {
     "interval_kind": "equal-tailed or highest-density",
     "probability": "posterior probability inside the interval",
     "mcse": "Monte Carlo standard error of the posterior mean",
-    "rhat": "split R-hat (rank-normalised) of this very quantity",
+    "rhat": "split R-hat (rank-normalised) of this very quantity; empty where draws carry importance weights",
+    "pareto_k": "k-hat of the importance weights behind this very quantity; empty where draws were sampled by NUTS",
     "ess_bulk": "effective draws for the centre",
     "ess_tail": "effective draws for the interval ends",
 }

@@ -39,7 +39,7 @@ def make_fit(cells: Cells, seed: int = 1) -> Fit:
     p = 1 / (1 + np.exp(-(centre + 0.1 * rng.normal(size=(4, 500, len(cells))))))
     draws = xr.Dataset({"prevalence": (("chain", "draw", "cell"), p), "intercept": (("chain", "draw"), rng.normal(-2.2, 0.3, (4, 500))), "country_sd": (("chain", "draw"), np.abs(rng.normal(0.6, 0.1, (4, 500))))})
     checks = (CheckResult("R-hat", "prevalence", 1.0, "< 1.01", True),)
-    return Fit(spec=PrevalenceSpec(), cells=cells, sampler=sampler, draws=draws, checks=checks, fingerprint=fingerprint_of(cells, PrevalenceSpec(), sampler), seconds=0.0)
+    return Fit(spec=PrevalenceSpec(), cells=cells, sampler=sampler, posterior=draws, checks=checks, fingerprint=fingerprint_of(cells, PrevalenceSpec(), sampler), seconds=0.0)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,9 +20,10 @@ from riskmodels.fit import fit as fit_module
 from riskmodels.fit.checks import CheckResult, below, check_convergence
 from riskmodels.fit.fit import Fit
 from riskmodels.fit.store import load_fit, save_fit
+from riskmodels.fit.weighting import smoothed_weights
 from riskmodels.release.gate import clear_published
 from riskmodels.report.export import combined_table, staged_folder, write_csv, write_workbook
-from riskmodels.sensitivity.priors import prior_sensitivity, smoothed_weights
+from riskmodels.sensitivity.priors import prior_sensitivity
 from riskmodels.survey.population import PopulationFrame
 from tests.conftest import COUNTRIES, make_cells, make_fit
 
@@ -193,3 +195,47 @@ def test_synthetic_cells_are_branded() -> None:
     assert fit.fingerprint.synthetic
     assert "SYNTHETIC" in rm.prevalence_estimates(fit)._repr_html_()
     assert "SYNTHETIC" in fit.cells._repr_html_()
+
+
+def test_new_country_has_the_spread_between_countries() -> None:
+    """Centre at the intercept, logit variance sd^2 (1 + 1/C), rebuilt from the draws by hand."""
+    fit = make_fit(make_cells(items=("common",)))
+    new = rm.new_country_estimates(fit, seed=4)
+    assert new.table["country"].tolist() == ["a country not in the sample"]
+    assert "not measured" in new.table["note"][0]
+    logit = np.log(new.draws / (1 - new.draws)).ravel()
+    intercept, sd = fit.draws["intercept"].to_numpy().ravel(), fit.draws["country_sd"].to_numpy().ravel()
+    assert logit.mean() == pytest.approx(intercept.mean(), abs=0.06)
+    assert logit.var() == pytest.approx(intercept.var() + (sd**2).mean() * 7 / 6, rel=0.12)
+    np.testing.assert_array_equal(new.draws, rm.new_country_estimates(fit, seed=4).draws)
+    one = replace(fit, cells=fit.cells.select(country=["KEN"]))
+    with pytest.raises(rm.InputError, match="E142"):
+        rm.new_country_estimates(one)
+
+
+def test_ahead_counts_sum_to_the_countries(fit: Fit) -> None:
+    counts = rm.ahead_counts(fit)
+    np.testing.assert_allclose(counts.draws.sum(axis=-1), 6)
+    assert counts.table.set_index("indicator")["estimate"]["common"] > 5
+    with pytest.raises(rm.InputError, match="E145"):
+        rm.ahead_counts(fit, ["common"])
+
+
+def test_benchmarking_is_the_normal_update() -> None:
+    """Against the conjugate formula on a proportion whose draws are nearly normal."""
+    fit = make_fit(make_cells(items=("common",)))
+    before = rm.prevalence_estimates(fit).table.set_index("country_code" if "country_code" in rm.prevalence_estimates(fit).table else "country")
+    mean, sd = before.loc["KEN", ["estimate", "sd"]].astype(float)
+    known = pd.DataFrame({"country": ["KEN"], "prevalence": [mean + sd], "standard_error": [sd]})
+    after = rm.benchmarked(fit, known)
+    assert after.passed
+    table = rm.prevalence_estimates(after).table
+    assert table["estimate"][0] == pytest.approx(mean + sd / 2, abs=0.1 * sd)
+    assert table["sd"][0] == pytest.approx(sd / np.sqrt(2), rel=0.1)
+    assert table["estimate"][1] == pytest.approx(before["estimate"].iloc[1], abs=0.1 * before["sd"].iloc[1])
+    assert after.fingerprint.id != fit.fingerprint.id
+    far = known.assign(prevalence=min(0.9, mean + 12 * sd), standard_error=sd / 4)
+    assert not rm.benchmarked(fit, far).passed
+    with pytest.raises(rm.InputError, match="E181") as error:
+        rm.benchmarked(fit, pd.DataFrame({"country": ["KEN", "XXX"], "prevalence": [14.0, 0.1], "standard_error": [0.01, 0.01]}))
+    assert "E145" in str(error.value)

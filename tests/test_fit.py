@@ -27,7 +27,7 @@ def test_recovery_of_known_truth() -> None:
     """90 % intervals over 10 tables x 24 cells: binomial SD of the coverage about 0.02 (cells taken as independent)."""
     many, truths = zip(*[simulated_cells(seed) for seed in range(10)])
     covered, model_error, direct_error = [], [], []
-    for cells, truth, fit in zip(many, truths, fit_many(many, rm.PrevalenceSpec(), rm.SamplerSpec(draws=500, tune=500))):
+    for cells, truth, fit in zip(many, truths, fit_many(rm.PrevalenceSpec(), many)):
         draws = fit.draws["prevalence"].to_numpy().reshape(-1, len(cells))
         low, high = np.quantile(draws, [0.05, 0.95], axis=0)
         covered.append(np.mean((low <= truth) & (truth <= high)))
@@ -37,9 +37,10 @@ def test_recovery_of_known_truth() -> None:
     assert np.mean(model_error) < np.mean(direct_error)
 
 
-def test_store_and_repeat(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["laplace", "nuts"])
+def test_store_and_repeat(tmp_path: Path, engine: str) -> None:
     cells = rm.example_cells()
-    sampler = rm.SamplerSpec(draws=1000, tune=500, seed=5)
+    sampler = rm.SamplerSpec(engine=engine, draws=1000, tune=500, seed=5)
     first, loaded_first = load_or_fit(tmp_path, cells, rm.PrevalenceSpec(), sampler)
     second, loaded_second = load_or_fit(tmp_path, cells, rm.PrevalenceSpec(), sampler)
     assert (loaded_first, loaded_second) == (False, True)

@@ -10,7 +10,7 @@ from scipy import stats
 
 import riskmodels as rm
 from riskmodels.design.dependence import bivariate_normal_upper, dependence_between_items, within_child_correlation
-from riskmodels.models.effects import trend_basis, zero_sum_basis
+from riskmodels.models.blocks import trend_basis, zero_sum_basis
 from tests.conftest import make_cells
 
 

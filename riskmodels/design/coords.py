@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from riskmodels.design.cells import Cells
-from riskmodels.vocabulary import INDICATOR
 
 
 def free_dim(name: str) -> str:
@@ -18,6 +17,4 @@ def model_coords(cells: Cells) -> dict[str, list[str] | list[int]]:
         coords[factor.name] = list(factor.levels)
         coords[f"{factor.name}_other"] = list(factor.levels)
         coords[free_dim(factor.name)] = list(range(len(factor) - 1))
-    indicators = len(cells.factor(INDICATOR)) if INDICATOR in cells.names else 0
-    coords["country_packed_entry"] = list(range(indicators * (indicators + 1) // 2))
     return coords

@@ -98,11 +98,14 @@ class Dependence:
     member: IntArray
     place: IntArray
 
+    def turn(self, step: FloatArray) -> FloatArray:
+        """Rotate differences of logits, shape (..., cells), group by group."""
+        turned = np.einsum("gij,...gj->...gi", self.rotation, step[..., self.member])
+        return np.asarray(turned.reshape(*turned.shape[:-2], -1)[..., self.place])
+
     def apply(self, eta: FloatArray) -> FloatArray:
-        """Rotate logits, shape (..., cells), group by group."""
-        step = (eta - self.anchor)[..., self.member]
-        turned = np.einsum("gij,...gj->...gi", self.rotation, step)
-        return np.asarray(self.anchor + turned.reshape(*turned.shape[:-2], -1)[..., self.place])
+        """Rotate logits, shape (..., cells), around the anchor."""
+        return np.asarray(self.anchor + self.turn(eta - self.anchor))
 
 
 def _rotation(n_effective: FloatArray, proportion: FloatArray, tetrachoric: float) -> FloatArray:

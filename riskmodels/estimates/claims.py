@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from riskmodels.estimates.prevalence import cell_draws
 from riskmodels.estimates.quantities import difference, odds_ratio, ranks, ratio
 from riskmodels.fit.fit import Fit
 from riskmodels.survey.population import PopulationFrame
-from riskmodels.vocabulary import COUNTRY, DEFAULT_INTERVAL, DEFAULT_PROBABILITY, IntervalKind
+from riskmodels.vocabulary import COUNTRY, DEFAULT_INTERVAL, DEFAULT_PROBABILITY, INDICATOR, IntervalKind
 
 FloatArray = npt.NDArray[np.float64]
 Contrast = Literal["difference", "ratio", "odds ratio"]
@@ -42,7 +43,7 @@ def _groups(domains: Domains, factor: str) -> list[tuple[tuple[int, ...], npt.ND
 
 
 def _make(fit: Fit, labels: pd.DataFrame, draws: FloatArray, quantity: str, unit: str, probability: float, interval: IntervalKind, gate_on: FloatArray | None = None) -> Estimates:
-    return make_estimates(labels, draws, quantity=quantity, unit=unit, base=fit.cells.base, probability=probability, interval=interval, fingerprint=fit.fingerprint, fit_checks=fit.checks, gate_on=gate_on)
+    return make_estimates(labels, draws, quantity=quantity, unit=unit, base=fit.cells.base, probability=probability, interval=interval, fingerprint=fit.fingerprint, fit_checks=fit.checks, gate_on=gate_on, weights=fit.weights)
 
 
 def contrast_estimates(
@@ -169,3 +170,38 @@ def probability_that(fit: Fit, higher: str, lower: str, *, factor: str = COUNTRY
     labels = label_columns(fit.cells, domains).iloc[kept].drop(columns=[factor, f"{factor}_code"], errors="ignore")
     labels.insert(0, "claim", f"higher in {names[a]} than in {names[b]}")
     return _make(fit, labels, np.stack(draws, axis=-1), "probability of a claim", "probability", DEFAULT_PROBABILITY, DEFAULT_INTERVAL, gate_on=np.stack(differences, axis=-1))
+
+
+def ahead_counts(fit: Fit, among: Sequence[str] | None = None, *, factor: str = INDICATOR, across: str = COUNTRY, population: PopulationFrame | None = None) -> Estimates:
+    """In how many countries each channel (perpetrator, indicator) is ahead of the others, and how sure that is.
+
+    Parameters
+    ----------
+    fit, population
+        As in `prevalence_estimates`.
+    among
+        Codes or labels of the levels compared, e.g. the channels of one item; all levels of `factor` if omitted.
+    factor
+        Factor they belong to.
+    across
+        Factor over whose levels is counted.
+
+    Returns
+    -------
+    Estimates
+        One row per level: posterior mean and interval of the number of countries where its prevalence is highest. Draw
+        by draw the rows sum to the number of countries asked about all of them, which `note` states.
+    """
+    domains = domains_of(fit.cells, [factor, across], population)
+    chosen = [_position(fit, factor, level) for level in (among if among is not None else fit.cells.factor(factor).levels)]
+    place = domains.by.index(factor)
+    complete = [rows for _, rows in _groups(domains, factor) if set(chosen) <= set(domains.index[rows, place])]
+    if len(chosen) < 2 or not complete:
+        raise InputError([Problem("E145", "nothing to compare: two levels or more, asked in the same country, are needed", factor, len(chosen), "name levels that share countries")], "claim")
+    values = domains.average(cell_draws(fit))
+    ordered = np.stack([values[..., [next(r for r in rows if domains.index[r, place] == level) for level in chosen]] for rows in complete], axis=-2)
+    ahead = (ordered == ordered.max(axis=-1, keepdims=True)).sum(axis=-2).astype(float)
+    labels = pd.DataFrame({factor: [fit.cells.factor(factor).labels[level] for level in chosen]})
+    lead = (ordered - np.where(np.eye(len(chosen), dtype=bool), -np.inf, ordered[..., None, :]).max(axis=-1)).reshape(*values.shape[:2], -1)
+    made = _make(fit, labels, ahead, f"number of {across} levels in which it is ahead", "count", DEFAULT_PROBABILITY, DEFAULT_INTERVAL, gate_on=lead)
+    return replace(made, table=made.table.assign(note=f"of {len(complete)} asked about all {len(chosen)}"))

@@ -13,7 +13,7 @@ from riskmodels.design.weighting import direct_interval
 from riskmodels.errors import GateError
 from riskmodels.estimates.poststratify import Domains
 from riskmodels.estimates.summarise import summarise
-from riskmodels.fit.checks import CheckResult, check_convergence
+from riskmodels.fit.checks import CheckResult, check_convergence, check_weighted
 from riskmodels.provenance import Fingerprint
 from riskmodels.vocabulary import ESTIMATE_COLUMNS, IntervalKind
 
@@ -29,7 +29,7 @@ class Estimates:
     table
         One row per quantity; columns are the factors asked for, then those of `vocabulary.ESTIMATE_COLUMNS`.
     draws
-        Draws behind the rows, shape (chain, draw, row).
+        Draws behind the rows, shape (chain, draw, row), to be used together with `weights`.
     quantity
         What is estimated, in words.
     fingerprint
@@ -38,6 +38,8 @@ class Estimates:
         Verdicts on the fit.
     checks
         Verdicts on these very quantities.
+    weights
+        Importance weight of every draw, shape (chain, draw); None where all draws count the same.
     """
 
     table: pd.DataFrame
@@ -46,6 +48,7 @@ class Estimates:
     fingerprint: Fingerprint
     fit_checks: tuple[CheckResult, ...]
     checks: tuple[CheckResult, ...] = field(default=())
+    weights: FloatArray | None = None
 
     @property
     def passed(self) -> bool:
@@ -66,7 +69,7 @@ class Estimates:
     def _repr_html_(self) -> str:
         banner = "<p><strong>SYNTHETIC DATA</strong></p>" if self.fingerprint.synthetic else ""
         verdict = "" if self.passed else "<p><strong>CHECKS FAILED: not to be released</strong></p>"
-        shown = self.table.drop(columns=[name for name in ("mcse", "rhat", "ess_bulk", "ess_tail", "n_effective", "interval_kind") if name in self.table])
+        shown = self.table.drop(columns=[name for name in ("mcse", "rhat", "pareto_k", "ess_bulk", "ess_tail", "n_effective", "interval_kind") if name in self.table])
         return f"{banner}{verdict}<p>{self.quantity}</p>" + shown.to_html(index=False, float_format=lambda value: f"{value:.3g}", na_rep="-")
 
 
@@ -97,7 +100,7 @@ def direct_columns(cells: Cells, domains: Domains, probability: float) -> pd.Dat
 
 def make_estimates(
     labels: pd.DataFrame, draws: FloatArray, *, quantity: str, unit: str, base: str, probability: float, interval: IntervalKind,
-    fingerprint: Fingerprint, fit_checks: tuple[CheckResult, ...], direct: pd.DataFrame | None = None, notes: list[str] | None = None, gate_on: FloatArray | None = None,
+    fingerprint: Fingerprint, fit_checks: tuple[CheckResult, ...], direct: pd.DataFrame | None = None, notes: list[str] | None = None, gate_on: FloatArray | None = None, weights: FloatArray | None = None,
 ) -> Estimates:  # fmt: skip
     """Summarise draws into an `Estimates` record and run the gate on its quantities.
 
@@ -110,12 +113,15 @@ def make_estimates(
     gate_on
         Draws that the gate judges instead, for quantities of few values (ranks, claims) whose own effective
         size says little: the continuous quantities they are made of.
+    weights
+        Importance weights of the draws, shape (chain, draw).
     """
-    summary = summarise(draws, probability, interval)
+    summary = summarise(draws, probability, interval, weights)
     parts = [labels.reset_index(drop=True), pd.DataFrame({"quantity": quantity, "unit": unit, "base": base}, index=range(len(labels))), summary]
     parts += [direct.reset_index(drop=True)] if direct is not None else []
     table = pd.concat(parts, axis=1)
     table["note"] = notes if notes is not None else ""
     order = [*labels.columns, *(name for name in ESTIMATE_COLUMNS if name in table)]
-    checks = check_convergence({quantity: draws if gate_on is None else gate_on}, "reported quantities")
-    return Estimates(table=table[order], draws=draws, quantity=quantity, fingerprint=fingerprint, fit_checks=fit_checks, checks=tuple(checks))
+    judged = {quantity: draws if gate_on is None else gate_on}
+    checks = check_convergence(judged, "reported quantities") if weights is None else check_weighted(judged, weights, "reported quantities")
+    return Estimates(table=table[order], draws=draws, quantity=quantity, fingerprint=fingerprint, fit_checks=fit_checks, checks=tuple(checks), weights=weights)

@@ -23,8 +23,8 @@ ALL_COUNTRIES = "all countries"
 
 
 def cell_draws(fit: Fit) -> FloatArray:
-    """Prevalence of every cell on the response scale, shape (chain, draw, cell)."""
-    return np.asarray(fit.draws["prevalence"].transpose("chain", "draw", "cell").to_numpy(), dtype=float)
+    """Prevalence of every cell on the response scale, shape (chain, draw, cell), to be used with `fit.weights`."""
+    return np.asarray(fit.posterior["prevalence"].transpose("chain", "draw", "cell").to_numpy(), dtype=float)
 
 
 def prevalence_estimates(
@@ -65,7 +65,7 @@ def prevalence_estimates(
     domains = domains_of(fit.cells, by, population)
     return make_estimates(
         label_columns(fit.cells, domains), domains.average(cell_draws(fit)), quantity="prevalence", unit="proportion", base=fit.cells.base,
-        probability=probability, interval=interval, fingerprint=fit.fingerprint, fit_checks=fit.checks, direct=direct_columns(fit.cells, domains, probability),
+        probability=probability, interval=interval, fingerprint=fit.fingerprint, fit_checks=fit.checks, direct=direct_columns(fit.cells, domains, probability), weights=fit.weights,
     )  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def burden_estimates(
     total_labels, total = _totals(fit, labels, children)
     return make_estimates(
         pd.concat([labels, total_labels], ignore_index=True), np.concatenate([children, total], axis=-1), quantity="children affected", unit="children",
-        base=f"all children of the age range, online or not; asked: {fit.cells.base}", probability=probability, interval=interval, fingerprint=fit.fingerprint, fit_checks=fit.checks,
+        base=f"all children of the age range, online or not; asked: {fit.cells.base}", probability=probability, interval=interval, fingerprint=fit.fingerprint, fit_checks=fit.checks, weights=fit.weights,
     )  # fmt: skip
 
 

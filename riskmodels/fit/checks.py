@@ -10,6 +10,7 @@ import numpy.typing as npt
 from arviz_stats.base import array_stats
 
 from riskmodels.fit import limits
+from riskmodels.fit.weighting import effective_draws, pareto_k
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -128,6 +129,30 @@ def check_convergence(draws: Mapping[str, FloatArray], what: str) -> list[CheckR
         at_least(f"bulk effective draws of {what}", *worst_bulk, limits.ESS_AT_LEAST),
         at_least(f"tail effective draws of {what}", *worst_tail, limits.ESS_AT_LEAST),
     ]
+
+
+def check_weighted(draws: Mapping[str, FloatArray], weights: FloatArray, what: str) -> list[CheckResult]:
+    """Effective draws of everything named under importance weights, worst case each.
+
+    Parameters
+    ----------
+    draws
+        Arrays of shape (chain, draw, ...).
+    weights
+        Shape (chain, draw), summing to one.
+    """
+    found = {name: effective_draws(array.reshape(weights.size, -1), weights.ravel(), 0.05) for name, array in draws.items()}
+    tails = {name: pareto_k(array.reshape(weights.size, -1), weights.ravel()) for name, array in draws.items()}
+    return [
+        below(f"k-hat of {what}", *_worst(tails, highest=True), limits.PARETO_K_BELOW),
+        at_least(f"bulk effective draws of {what}", *_worst({name: parts[0] for name, parts in found.items()}, highest=False), limits.ESS_AT_LEAST),
+        at_least(f"tail effective draws of {what}", *_worst({name: parts[1] for name, parts in found.items()}, highest=False), limits.ESS_AT_LEAST),
+    ]
+
+
+def check_pareto(value: float) -> CheckResult:
+    """k-hat of the importance weights themselves."""
+    return below("Pareto k-hat of the importance weights", "all draws", value, limits.PARETO_K_BELOW)
 
 
 def check_sampler(diverging: npt.NDArray[np.bool_], energy: FloatArray) -> list[CheckResult]:

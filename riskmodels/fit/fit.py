@@ -5,22 +5,32 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from riskmodels.design.cells import Cells
 from riskmodels.design.dependence import dependence_between_items
-from riskmodels.errors import GateError, Problem
-from riskmodels.fit.checks import CheckResult, check_convergence, check_sampler
+from riskmodels.errors import FitError, GateError, Problem
+from riskmodels.fit import limits
+from riskmodels.fit.checks import CheckResult, check_convergence, check_pareto, check_sampler, check_weighted
+from riskmodels.fit.laplace import draw_by_laplace
 from riskmodels.fit.sampler import CompiledModel, Progress, SampledDraws, SamplerSpec, no_progress
+from riskmodels.fit.weighting import equal_weight_draws
+from riskmodels.models.blocks import centred_factors
+from riskmodels.models.latent import latent_prevalence_model
+from riskmodels.models.latent_draws import named_draws
 from riskmodels.models.specs import PrevalenceSpec
 from riskmodels.provenance import Fingerprint, hash_of_code, installed_versions
+
+FloatArray = npt.NDArray[np.float64]
 
 #: Variables that are not kept: functions of others, or a second scale of the same parameter.
 NOT_KEPT = ("eta",)
 #: Source that decides the draws of given cells: a fit made by other code has another fingerprint.
-MODEL_CODE = ("models", "design/dependence.py", "fit/sampler.py")
+MODEL_CODE = ("models", "design/dependence.py", "fit/sampler.py", "fit/laplace.py", "fit/conditional.py", "fit/arrow.py", "fit/hyperposterior.py", "fit/weighting.py")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +41,8 @@ class Fit:
     ----------
     spec, cells, sampler
         What was fitted to what, and how.
-    draws
-        Posterior draws, dims (chain, draw, ...); `prevalence` has dims (chain, draw, cell).
+    posterior
+        Posterior draws, dims (chain, draw, ...), to be used together with `weights`; most users want `draws`.
     checks
         Verdicts of the gate on every parameter and on every cell's prevalence.
     fingerprint
@@ -41,16 +51,30 @@ class Fit:
         Wall time of compilation and sampling.
     notes
         What a reader must know: one country, few countries, counts at 0 %.
+    weights
+        Importance weight of every draw, shape (chain, draw), summing to one; None where all draws count the same.
+    engine, engine_reason
+        ``"laplace"`` or ``"nuts"``, and why it was this one.
     """
 
     spec: PrevalenceSpec
     cells: Cells
     sampler: SamplerSpec
-    draws: xr.Dataset
+    posterior: xr.Dataset
     checks: tuple[CheckResult, ...]
     fingerprint: Fingerprint
     seconds: float
     notes: tuple[Problem, ...] = field(default=())
+    weights: FloatArray | None = None
+    engine: str = "nuts"
+    engine_reason: str = ""
+
+    @cached_property
+    def draws(self) -> xr.Dataset:
+        """Posterior draws that all count the same, dims (chain, draw, ...); `prevalence` has dims (chain, draw, cell)."""
+        if self.weights is None:
+            return self.posterior
+        return equal_weight_draws(self.posterior, self.weights, self.sampler.seed)
 
     @property
     def passed(self) -> bool:
@@ -66,7 +90,8 @@ class Fit:
     def _repr_html_(self) -> str:
         banner = "<p><strong>SYNTHETIC DATA</strong></p>" if self.cells.synthetic else ""
         rows = "".join(f"<tr><td>{'&#10003;' if c.passed else '&#10007; FAILED'}</td><td>{c.name}</td><td>{c.value:.4g}</td><td>{c.rule}</td></tr>" for c in self.checks)
-        head = f"<p>Fit {self.fingerprint.id}: {len(self.cells)} cells, {self.sampler.chains} x {self.sampler.draws} draws, {self.seconds:.1f} s</p>"
+        shape = " x ".join(str(self.posterior.sizes[dim]) for dim in ("chain", "draw"))
+        head = f"<p>Fit {self.fingerprint.id}: {len(self.cells)} cells, engine {self.engine} ({self.engine_reason}), {shape} draws, {self.seconds:.1f} s</p>"
         return f"{banner}{head}<table><tr><th></th><th>check</th><th>worst value</th><th>needed</th></tr>{rows}</table>"
 
 
@@ -106,19 +131,67 @@ def _checked(sampled: SampledDraws) -> tuple[CheckResult, ...]:
     )
 
 
-def _make_fit(cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec, sampled: SampledDraws, started: float) -> Fit:
+def _make_fit(cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec, sampled: SampledDraws, started: float, reason: str) -> Fit:
     kept = sampled.posterior.drop_vars([name for name in sampled.posterior if name in NOT_KEPT or str(name).endswith(("_raw", "_packed"))])
     used = {str(dim) for values in kept.data_vars.values() for dim in values.dims}
     kept = kept.drop_vars([name for name in kept.coords if name not in used])
     kept.attrs = {}
     return Fit(
-        spec=spec, cells=cells, sampler=sampler, draws=kept, checks=_checked(sampled), fingerprint=fingerprint_of(cells, spec, sampler),
-        seconds=time.perf_counter() - started, notes=(*cells.warnings, *spec.terms_for(cells).notes),
+        spec=spec, cells=cells, sampler=sampler, posterior=kept, checks=_checked(sampled), fingerprint=fingerprint_of(cells, spec, sampler),
+        seconds=time.perf_counter() - started, notes=(*cells.warnings, *spec.terms_for(cells).notes), engine="nuts", engine_reason=reason,
     )  # fmt: skip
 
 
+def _fit_by_laplace(cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec) -> Fit:
+    started = time.perf_counter()
+    latent = latent_prevalence_model(cells, spec)
+    found = draw_by_laplace(latent, sampler.weighted_draws, sampler.seed)
+    posterior = named_draws(latent, cells, spec, found.zeta, found.h, found.v)
+    weights = found.weights[None]
+    parameters = {str(name): values.to_numpy() for name, values in posterior.items() if name not in ("country_correlation", "prevalence")}
+    checks = (
+        check_pareto(found.pareto_k),
+        *check_weighted(parameters, weights, "parameters"),
+        *check_weighted({"prevalence": posterior["prevalence"].to_numpy()}, weights, "cell prevalences"),
+    )
+    reason = f"k-hat {found.pareto_k:.2f}, {found.effective:,.0f} effective of {weights.size:,} draws"
+    return Fit(
+        spec=spec, cells=cells, sampler=sampler, posterior=posterior, checks=checks, fingerprint=fingerprint_of(cells, spec, sampler), weights=weights,
+        seconds=time.perf_counter() - started, notes=(*cells.warnings, *spec.terms_for(cells).notes), engine="laplace", engine_reason=reason,
+    )  # fmt: skip
+
+
+def why_not_laplace(cells: Cells, spec: PrevalenceSpec) -> str:
+    """Say why the Laplace engine does not cover a specification on these cells; empty where it does."""
+    if spec.likelihood != "binomial":
+        return f"the {spec.likelihood} likelihood is not log-concave"
+    dimension = latent_prevalence_model(cells, spec).dimension
+    if dimension > limits.LAPLACE_HYPERPARAMETERS_AT_MOST:
+        return f"{dimension} hyperparameters: importance weights would degenerate"
+    return ""
+
+
+def _try_laplace(cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec) -> tuple[Fit | None, str]:
+    """Fit by the Laplace engine where it applies, None where NUTS must do it, with the reason."""
+    if sampler.engine == "nuts":
+        return None, "asked for"
+    reason = why_not_laplace(cells, spec)
+    if sampler.engine == "laplace":
+        if spec.likelihood != "binomial":
+            raise FitError(f"the Laplace engine cannot fit this: {reason}; use engine='auto' or 'nuts'")
+        return _fit_by_laplace(cells, spec, sampler), ""
+    if reason:
+        return None, reason
+    try:
+        fit = _fit_by_laplace(cells, spec, sampler)
+    except FitError as error:
+        return None, str(error)
+    failed = "; ".join(str(check) for check in fit.checks if not check.passed)
+    return (fit, "") if fit.passed else (None, f"the Laplace engine failed its checks: {failed}")
+
+
 def fit_model(cells: Cells, spec: PrevalenceSpec | None = None, sampler: SamplerSpec | None = None, *, progress: Progress = no_progress) -> Fit:
-    """Fit a prevalence model to cells by NUTS.
+    """Fit a prevalence model to cells.
 
     Parameters
     ----------
@@ -127,54 +200,73 @@ def fit_model(cells: Cells, spec: PrevalenceSpec | None = None, sampler: Sampler
     spec
         The model; the default specification if omitted.
     sampler
-        Sampler settings; 4 chains of 2,000 draws if omitted.
+        Engine and settings; by default the Laplace engine where it applies and its diagnostics pass, else NUTS.
     progress
         Called with a stage, steps done and steps in all; see `riskmodels.fit.progress.show_progress`.
 
     Returns
     -------
     Fit
-        Read `fit.passed` first: a fit that failed its checks cannot be released.
+        Read `fit.passed` first: a fit that failed its checks cannot be released. `fit.engine` and
+        `fit.engine_reason` say which engine made it and why.
+
+    Raises
+    ------
+    InputError
+        For a specification that the cells cannot carry.
+    FitError
+        If no usable posterior was found.
 
     Examples
     --------
     >>> import riskmodels as rm
     >>> cells = rm.load_pack("disrupting-harm").cells(base="all asked").select(indicator=["item_threatened_blackmailed_sexual"])
-    >>> fit = rm.fit_model(cells, sampler=rm.SamplerSpec(draws=1000, tune=500, seed=1))
-    >>> fit.draws["prevalence"].sizes["cell"]
-    12
+    >>> fit = rm.fit_model(cells)
+    >>> fit.engine, fit.draws["prevalence"].sizes["cell"]
+    ('laplace', 12)
     """
     spec, sampler = spec or PrevalenceSpec(), sampler or SamplerSpec()
     spec.terms_for(cells)
     started = time.perf_counter()
+    progress("exploring", 0, 1)
+    fit, reason = _try_laplace(cells, spec, sampler)
+    progress("exploring", 1, 1)
+    if fit is not None:
+        return fit
     progress("compiling", 0, 1)
     compiled = compile_prevalence(cells, spec)
     progress("compiling", 1, 1)
-    return _make_fit(cells, spec, sampler, compiled.sample(sampler, progress), started)
+    return _make_fit(cells, spec, sampler, compiled.sample(sampler, progress), started, reason)
 
 
-def fit_many(many_cells: Sequence[Cells], spec: PrevalenceSpec, sampler: SamplerSpec) -> Iterator[Fit]:
-    """Fit the same specification to several sets of counts of one layout, compiling once.
+def fit_many(specs: PrevalenceSpec | Sequence[PrevalenceSpec], cells: Cells | Sequence[Cells], sampler: SamplerSpec | None = None) -> Iterator[Fit]:
+    """Fit many specifications to the same cells, one specification to many sets of cells, or pairs of both.
 
     Parameters
     ----------
-    many_cells
-        Cells with the same factors and index; only counts differ.
-    spec, sampler
+    specs, cells
+        One, or as many of one as of the other.
+    sampler
         As in `fit_model`.
 
     Yields
     ------
     Fit
-        One per set of cells, in order.
+        One per pair, in order. Models that only NUTS can fit are compiled once per specification and layout of cells.
     """
-    if not many_cells:
-        return
-    first = many_cells[0]
-    layout = (first.factors, first.index.tobytes(), first.same_children.tobytes())
-    if any((cells.factors, cells.index.tobytes(), cells.same_children.tobytes()) != layout for cells in many_cells):
-        raise ValueError("fit_many needs cells with the same factors, levels and groups of children")
-    compiled = compile_prevalence(first, spec)
-    for cells in many_cells:
+    sampler = sampler or SamplerSpec()
+    count = max(1 if isinstance(specs, PrevalenceSpec) else len(specs), 1 if isinstance(cells, Cells) else len(cells))
+    all_specs = [specs] * count if isinstance(specs, PrevalenceSpec) else list(specs)
+    all_cells = [cells] * count if isinstance(cells, Cells) else list(cells)
+    if len(all_specs) != len(all_cells):
+        raise ValueError(f"{len(all_specs)} specifications for {len(all_cells)} sets of cells: give one, or as many of one as of the other")
+    compiled: dict[tuple[object, ...], CompiledModel] = {}
+    for spec, own in zip(all_specs, all_cells, strict=True):
         started = time.perf_counter()
-        yield _make_fit(cells, spec, sampler, compiled.with_data(_data_of(cells, spec)).sample(sampler), started)
+        fit, reason = _try_laplace(own, spec, sampler)
+        if fit is None:
+            layout = (spec.content_hash, own.factors, own.index.tobytes(), own.same_children.tobytes(), centred_factors(own))
+            if layout not in compiled:
+                compiled = {layout: compile_prevalence(own, spec)}
+            fit = _make_fit(own, spec, sampler, compiled[layout].with_data(_data_of(own, spec)).sample(sampler), started, reason)
+        yield fit

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from riskmodels.fit.sampler import Progress as ProgressCallback
 
-STAGES = {"compiling": "compiling the model (up to a minute the first time)", "sampling": "drawing from the posterior"}
+STAGES = {"exploring": "exploring and weighting", "compiling": "compiling the model (up to a minute the first time)", "sampling": "drawing from the posterior"}
 
 
 @contextmanager

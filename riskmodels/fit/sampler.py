@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from riskmodels.errors import FitError, Problem, raise_if_stopping
 from riskmodels.provenance import hash_record
 
+Engine = Literal["auto", "laplace", "nuts"]
 Progress = Callable[[str, int, int], None]
 
 
@@ -24,12 +25,17 @@ def no_progress(stage: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class SamplerSpec:
-    """Settings of a NUTS run.
+    """Engine and settings of a fit.
 
     Parameters
     ----------
+    engine
+        ``"auto"``: the Laplace engine with importance weights where it applies and its diagnostics pass, else NUTS;
+        ``"laplace"`` or ``"nuts"`` insist.
+    weighted_draws
+        Draws of the Laplace engine; more are added by itself if too few are effective.
     draws, tune
-        Kept and adaptation draws per chain.
+        Kept and adaptation draws per chain of NUTS.
     chains
         Independent chains; at least 2, since convergence cannot be judged from one.
     seed
@@ -38,6 +44,8 @@ class SamplerSpec:
         Target acceptance of NUTS; raise towards 1 if transitions diverge.
     """
 
+    engine: Engine = "auto"
+    weighted_draws: int = 2000
     draws: int = 2000
     tune: int = 1000
     chains: int = 4
@@ -47,7 +55,9 @@ class SamplerSpec:
     def __post_init__(self) -> None:
         """Refuse absurd settings, all at once (E196)."""
         problems = []
-        for name, least, remedy in (("draws", 100, "use 1000 or more"), ("tune", 100, "use 500 or more"), ("chains", 2, "use 4: convergence cannot be judged from one chain"), ("seed", 0, "use a whole number from 0")):
+        if self.engine not in ("auto", "laplace", "nuts"):
+            problems.append(Problem("E196", "no such engine", "engine", 1, "choose among auto, laplace, nuts"))
+        for name, least, remedy in (("weighted_draws", 500, "use 2000 or more"), ("draws", 100, "use 1000 or more"), ("tune", 100, "use 500 or more"), ("chains", 2, "use 4: convergence cannot be judged from one chain"), ("seed", 0, "use a whole number from 0")):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 problems.append(Problem("E196", f"{name} must be a whole number of at least {least}", name, 1, remedy))

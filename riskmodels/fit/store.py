@@ -19,8 +19,9 @@ from riskmodels.fit.sampler import Progress, SamplerSpec, no_progress
 from riskmodels.models.specs import PrevalenceSpec
 from riskmodels.provenance import hash_file, hash_text
 
-FORMAT = 1
+FORMAT = 2
 DRAWS, MANIFEST = "posterior.nc", "fit.json"
+WEIGHT = "importance_weight"
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -36,7 +37,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _write_draws(draws: xr.Dataset, path: Path) -> None:
+def _write_draws(fit: Fit, path: Path) -> None:
+    draws = fit.posterior if fit.weights is None else fit.posterior.assign({WEIGHT: (("chain", "draw"), fit.weights)})
     encoding = {str(name): {"zlib": True, "complevel": 4, "fletcher32": True} for name in draws.data_vars}
     draws.to_netcdf(path, engine="h5netcdf", encoding=encoding)
 
@@ -57,7 +59,7 @@ def save_fit(fit: Fit, folder: str | Path) -> Path:
         The fit's folder with `posterior.nc` (netCDF, checksummed chunks) and `fit.json` (written last).
     """
     home = Path(folder) / fit.fingerprint.id
-    write_atomically(home / DRAWS, lambda path: _write_draws(fit.draws, path))
+    write_atomically(home / DRAWS, lambda path: _write_draws(fit, path))
     content = {
         "format": FORMAT,
         "fingerprint": asdict(fit.fingerprint),
@@ -65,6 +67,8 @@ def save_fit(fit: Fit, folder: str | Path) -> Path:
         "sampler": asdict(fit.sampler),
         "checks": [asdict(check) for check in fit.checks],
         "seconds": fit.seconds,
+        "engine": fit.engine,
+        "engine_reason": fit.engine_reason,
         "synthetic": fit.cells.synthetic,
         "sha256": {DRAWS: hash_file(home / DRAWS)},
     }
@@ -112,8 +116,12 @@ def load_fit(home: str | Path, cells: Cells, spec: PrevalenceSpec, sampler: Samp
     if differing:
         raise StoreError(f"{home}: holds a fit of other {', '.join(differing)}; use the folder of the right fingerprint ({wanted.id}) or fit again")
     draws = xr.load_dataset(home / DRAWS, engine="h5netcdf")
+    weights = draws[WEIGHT].to_numpy() if WEIGHT in draws else None
     checks = tuple(CheckResult(**check) for check in content["checks"])
-    return Fit(spec=spec, cells=cells, sampler=sampler, draws=draws, checks=checks, fingerprint=wanted, seconds=content["seconds"], notes=(*cells.warnings, *spec.terms_for(cells).notes))
+    return Fit(
+        spec=spec, cells=cells, sampler=sampler, posterior=draws.drop_vars(WEIGHT, errors="ignore"), checks=checks, fingerprint=wanted, seconds=content["seconds"],
+        notes=(*cells.warnings, *spec.terms_for(cells).notes), weights=weights, engine=content["engine"], engine_reason=content["engine_reason"],
+    )  # fmt: skip
 
 
 def load_or_fit(folder: str | Path, cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec, *, progress: Progress = no_progress) -> tuple[Fit, bool]:

@@ -7,29 +7,16 @@ form mixes several times faster (Betancourt & Girolami 2015).
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Sequence
+
 import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
-from scipy.linalg import helmert
 
 from riskmodels.design.coords import free_dim
+from riskmodels.models.blocks import trend_basis, zero_sum_basis
 from riskmodels.models.priors import Prior
-from riskmodels.vocabulary import COUNTRY, INDICATOR
-
-FloatArray = npt.NDArray[np.float64]
-
-
-def zero_sum_basis(levels: int) -> FloatArray:
-    """Orthonormal directions in which effects that sum to zero can vary, shape (levels, levels - 1)."""
-    return np.ascontiguousarray(helmert(levels).T)
-
-
-def trend_basis(levels: int) -> FloatArray:
-    """Centred cumulative steps between neighbouring levels, shape (levels, levels - 1)."""
-    steps = np.tril(np.ones((levels, levels - 1)), -1)
-    return np.asarray(steps - steps.mean(axis=0))
+from riskmodels.vocabulary import COUNTRY, COUNTRY_COLUMN
 
 
 def put_prior(name: str, prior: Prior) -> TensorVariable:
@@ -70,18 +57,20 @@ def interaction(first: str, second: str, levels: tuple[int, int], scale: Prior) 
     return pm.Deterministic(f"{name}_effect", sd * spread, dims=(first, second))
 
 
-def correlated_slopes(countries: int, indicators: int, scale: Prior, correlation: Prior) -> TensorVariable:
-    """Country effects per indicator, correlated across indicators: a rare item borrows from its neighbours.
+def correlated_slopes(countries: int, columns: Sequence[str], scale: Prior, correlation: Prior) -> TensorVariable:
+    """Country effects per indicator (and slopes per country), correlated: a rare item borrows from its neighbours.
 
     References
     ----------
     Lewandowski, Kurowicka & Joe 2009, Journal of Multivariate Analysis 100, 1989-2001 (LKJ).
     """
-    sizes = pm.HalfNormal.dist(scale.scale, shape=indicators) if scale.family == "half_normal" else pm.HalfStudentT.dist(nu=scale.degrees, sigma=scale.scale, shape=indicators)
-    packed = pm.LKJCholeskyCov("country_packed", n=indicators, eta=correlation.shape, sd_dist=sizes, compute_corr=False, dims="country_packed_entry")
-    root = pm.math.expand_packed_triangular(indicators, packed, lower=True)
-    sd = pm.Deterministic("country_sd", pt.sqrt(pt.sum(root**2, axis=1)), dims=INDICATOR)
+    size = len(columns)
+    pm.modelcontext(None).add_coords({COUNTRY_COLUMN: list(columns), f"{COUNTRY_COLUMN}_other": list(columns), "country_packed_entry": list(range(size * (size + 1) // 2))})
+    sizes = pm.HalfNormal.dist(scale.scale, shape=size) if scale.family == "half_normal" else pm.HalfStudentT.dist(nu=scale.degrees, sigma=scale.scale, shape=size)
+    packed = pm.LKJCholeskyCov("country_packed", n=size, eta=correlation.shape, sd_dist=sizes, compute_corr=False, dims="country_packed_entry")
+    root = pm.math.expand_packed_triangular(size, packed, lower=True)
+    sd = pm.Deterministic("country_sd", pt.sqrt(pt.sum(root**2, axis=1)), dims=COUNTRY_COLUMN)
     unit = root / sd[:, None]
-    pm.Deterministic("country_correlation", pt.dot(unit, unit.T), dims=(INDICATOR, f"{INDICATOR}_other"))
-    raw = pm.Normal("country_raw", 0.0, 1.0, dims=(free_dim(COUNTRY), INDICATOR))
-    return pm.Deterministic("country_effect", pt.dot(pt.dot(zero_sum_basis(countries), raw), root.T), dims=(COUNTRY, INDICATOR))
+    pm.Deterministic("country_correlation", pt.dot(unit, unit.T), dims=(COUNTRY_COLUMN, f"{COUNTRY_COLUMN}_other"))
+    raw = pm.Normal("country_raw", 0.0, 1.0, dims=(free_dim(COUNTRY), COUNTRY_COLUMN))
+    return pm.Deterministic("country_effect", pt.dot(pt.dot(zero_sum_basis(countries), raw), root.T), dims=(COUNTRY, COUNTRY_COLUMN))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -15,20 +16,28 @@ from riskmodels.models.priors import PRESETS, Prior, Priors, prior_preset
 from riskmodels.provenance import hash_text
 from riskmodels.vocabulary import COUNTRY, INDICATOR
 
-Kind = Literal["pool", "trend", "interaction", "correlated"]
+Kind = Literal["pool", "trend", "slope", "interaction", "correlated"]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)
 class Term:
-    """One additive part of the predictor: its kind and the factors it runs over."""
+    """One additive part of the predictor: its kind, the factors it runs over, and slopes that vary with it."""
 
     kind: Kind
     factors: tuple[str, ...]
+    slopes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """Name of the effect in the graph."""
-        return "_x_".join(self.factors)
+        return COUNTRY if self.kind == "correlated" else "_x_".join(self.factors)
 
 
 @dataclass(frozen=True)
@@ -48,8 +57,15 @@ class PrevalenceSpec:
     country
         ``"auto"`` pools countries partially and drops the term where there is only one; ``"partial"`` insists on
         it (E142 with one country); ``"none"`` leaves it out.
+    country_correlation
+        How the effects of one country on several indicators hang together. ``"equal"``: one shared country effect and
+        a deviation per indicator, so every pair is equally correlated (two SDs, well determined by a dozen
+        countries). ``"free"``: an SD per indicator and a full correlation matrix with an LKJ prior.
     ordered
         Factors whose levels are steps of one scale (age groups, socio-economic groups): a random walk.
+    continuous
+        Factors whose levels are numbers (age in years): one slope, and its deviation per country, correlated with the
+        country's other effects. Standardised over the levels, each level counting once.
     interactions
         Pairs of factors with their own deviations; ``None`` means country with every subgroup factor.
     country_predictors
@@ -69,7 +85,9 @@ class PrevalenceSpec:
     """
 
     country: Literal["auto", "partial", "none"] = "auto"
+    country_correlation: Literal["equal", "free"] = "equal"
     ordered: tuple[str, ...] = ()
+    continuous: tuple[str, ...] = ()
     interactions: tuple[tuple[str, str], ...] | None = None
     country_predictors: Mapping[str, Mapping[str, float]] = field(default_factory=dict, hash=False)
     likelihood: Literal["binomial", "beta-binomial"] = "binomial"
@@ -79,10 +97,11 @@ class PrevalenceSpec:
     def __post_init__(self) -> None:
         """Check every field at once (E195)."""
         object.__setattr__(self, "ordered", tuple(self.ordered))
+        object.__setattr__(self, "continuous", tuple(self.continuous))
         if self.interactions is not None:
             object.__setattr__(self, "interactions", tuple((str(a), str(b)) for a, b in self.interactions))
         problems = []
-        for name, allowed in (("country", ("auto", "partial", "none")), ("likelihood", ("binomial", "beta-binomial"))):
+        for name, allowed in (("country", ("auto", "partial", "none")), ("country_correlation", ("equal", "free")), ("likelihood", ("binomial", "beta-binomial"))):
             if getattr(self, name) not in allowed:
                 problems.append(Problem("E195", f"{name} has no such value", name, 1, f"choose among {', '.join(allowed)}"))
         if not 0 <= self.within_child_correlation < 1:
@@ -107,21 +126,35 @@ class PrevalenceSpec:
         """
         notes = self._check_against(cells)
         sizes = {factor.name: len(factor) for factor in cells.factors}
-        pooled = [name for name in cells.names if sizes[name] > 1 and not (name == COUNTRY and self.country == "none")]
+        used = [name for name in cells.names if sizes[name] > 1 and not (name == COUNTRY and self.country == "none")]
+        slopes = tuple(name for name in used if name in self.continuous)
+        pooled = [name for name in used if name not in slopes]
         terms: list[Term] = []
-        if COUNTRY in pooled:
-            terms.append(Term("correlated", (COUNTRY, INDICATOR)) if INDICATOR in pooled else Term("pool", (COUNTRY,)))
+        free = INDICATOR in pooled and self.country_correlation == "free"
+        if COUNTRY in pooled and (slopes or free):
+            terms.append(Term("correlated", (COUNTRY, INDICATOR) if free else (COUNTRY,), slopes))
+        elif COUNTRY in pooled:
+            terms.append(Term("pool", (COUNTRY,)))
         terms += [Term("trend" if name in self.ordered else "pool", (name,)) for name in pooled if name != COUNTRY]
+        terms += [Term("slope", (name,)) for name in slopes]
         wanted = self.interactions if self.interactions is not None else tuple((COUNTRY, name) for name in cells.subgroups)
+        if COUNTRY in pooled and INDICATOR in pooled and not free:
+            wanted = ((COUNTRY, INDICATOR), *(pair for pair in wanted if set(pair) != {COUNTRY, INDICATOR}))
         terms += [Term("interaction", pair) for pair in wanted if set(pair) <= set(pooled)]
         return Terms(terms=tuple(terms), notes=tuple(notes))
 
     def _check_against(self, cells: Cells) -> list[Problem]:
         problems: list[Problem] = []
-        named = {*self.ordered, *(name for pair in self.interactions or () for name in pair)}
+        named = {*self.ordered, *self.continuous, *(name for pair in self.interactions or () for name in pair)}
         absent = sorted(named - set(cells.names))
         if absent:
             problems.append(Problem("E132", "factors named in the specification are not in the cells", ", ".join(absent), len(absent), f"the cells have {', '.join(cells.names)}"))
+        clash = sorted((set(self.ordered) & set(self.continuous)) | ({COUNTRY, INDICATOR} & set(self.continuous)))
+        if clash:
+            problems.append(Problem("E195", "a factor is either continuous or a set of levels", ", ".join(clash), len(clash), "name it once; country and indicator are never continuous"))
+        wordy = [name for name in self.continuous if name in cells.names and not all(_is_number(level) for level in cells.factor(name).levels)]
+        if wordy:
+            problems.append(Problem("E195", "levels of a continuous factor must be numbers", ", ".join(wordy), len(wordy), "code them as numbers (12, 13, ...), or name the factor in ordered="))
         n_countries = len(cells.factor(COUNTRY)) if COUNTRY in cells.names else 0
         if n_countries == 1 and self.country == "partial":
             problems.append(Problem("E142", "one country only, country model asked: the between-country SD would be the prior", "country", 1, 'use country="auto"'))
@@ -143,7 +176,7 @@ class PrevalenceSpec:
         record["interactions"] = None if self.interactions is None else [list(pair) for pair in self.interactions]
         if not isinstance(self.priors, str):
             record["priors"] = {name: {k: v for k, v in value.items() if v is not None} for name, value in asdict(self.priors).items()}
-        record["ordered"] = list(self.ordered)
+        record["ordered"], record["continuous"] = list(self.ordered), list(self.continuous)
         return tomli_w.dumps({key: value for key, value in record.items() if value is not None})
 
     @classmethod
@@ -160,7 +193,7 @@ class PrevalenceSpec:
             record["priors"] = Priors(**{name: Prior(**value) for name, value in record["priors"].items()})
         if "interactions" in record:
             record["interactions"] = tuple((a, b) for a, b in record["interactions"])
-        return cls(**{**record, "ordered": tuple(record.get("ordered", ()))})
+        return cls(**{**record, "ordered": tuple(record.get("ordered", ())), "continuous": tuple(record.get("continuous", ()))})
 
     @property
     def content_hash(self) -> str:

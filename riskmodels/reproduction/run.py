@@ -19,7 +19,7 @@ from riskmodels.estimates.estimates import Estimates
 from riskmodels.estimates.prevalence import burden_estimates, prevalence_estimates
 from riskmodels.fit.fit import Fit
 from riskmodels.fit.progress import show_progress
-from riskmodels.fit.sampler import SamplerSpec
+from riskmodels.fit.sampler import Engine, SamplerSpec
 from riskmodels.fit.store import load_or_fit
 from riskmodels.models.specs import PrevalenceSpec
 from riskmodels.provenance import hash_file, installed_versions
@@ -65,18 +65,18 @@ class Reproduction:
     loaded: tuple[str, ...] = field(default=())
 
 
-def _fit_all(named: dict[str, Cells], folder: Path, seed: int, console: Console) -> tuple[dict[str, Fit], tuple[str, ...]]:
+def _fit_all(named: dict[str, Cells], folder: Path, sampler: SamplerSpec, console: Console) -> tuple[dict[str, Fit], tuple[str, ...]]:
     """Fit every set of cells or load it, and refuse fits that fail the gate."""
     fits, loaded = {}, []
     for name, cells in named.items():
         console.print(f"[bold]{name}[/bold]: {len(cells)} cells, base: {cells.base}", highlight=False)
         with show_progress(console) as progress:
-            fits[name], was_loaded = load_or_fit(folder / "fits", cells, PrevalenceSpec(), SamplerSpec(seed=seed), progress=progress)
+            fits[name], was_loaded = load_or_fit(folder / "fits", cells, PrevalenceSpec(), sampler, progress=progress)
         if was_loaded:
             loaded.append(name)
-        verb = "loaded" if was_loaded else f"fitted in {fits[name].seconds:.0f} s"
+        verb = "loaded" if was_loaded else f"fitted in {fits[name].seconds:.1f} s"
         worst = "all checks passed" if fits[name].passed else "CHECKS FAILED"
-        console.print(f"  {verb}; {worst} ({len(fits[name].checks)} checks; fingerprint {fits[name].fingerprint.id})", highlight=False)
+        console.print(f"  {verb} by {fits[name].engine} ({fits[name].engine_reason}); {worst} ({len(fits[name].checks)} checks; fingerprint {fits[name].fingerprint.id})", highlight=False)
         fits[name].require_passed()
     return fits, tuple(loaded)
 
@@ -119,7 +119,7 @@ def _write(folder: Path, cleared: list[ClearedEstimates], agreement: pd.DataFram
     return table
 
 
-def reproduce(pack: str = "disrupting-harm", out: str | Path = "out", *, seed: int = 2026, console: Console | None = None) -> Reproduction:
+def reproduce(pack: str = "disrupting-harm", out: str | Path = "out", *, seed: int = 2026, engine: Engine = "auto", console: Console | None = None) -> Reproduction:
     """Recompute every published number of a pack, then add partially pooled estimates.
 
     Parameters
@@ -129,7 +129,9 @@ def reproduce(pack: str = "disrupting-harm", out: str | Path = "out", *, seed: i
     out
         Folder for tables, figures and fits; a fit with the same fingerprint is loaded instead of sampled.
     seed
-        Seed of the sampler; same seed and machine, same tables.
+        Same seed and machine, same tables.
+    engine
+        ``"auto"``, ``"laplace"`` or ``"nuts"``.
     console
         Where to print; standard output if omitted.
 
@@ -139,11 +141,11 @@ def reproduce(pack: str = "disrupting-harm", out: str | Path = "out", *, seed: i
         The agreement table, the fits and the estimates, also written to `out`.
     """
     console, folder, opened = console or default_console(), Path(out), load_pack(pack)
-    SamplerSpec(seed=seed)
+    sampler = SamplerSpec(seed=seed, engine=engine)
     population = opened.population()
     named = {"any abuse online": opened.cells(indicators=[ANY_ONLINE]), "nine items": opened.cells(), "nine items, valid answers": opened.cells(base="valid answers")}
     agreement = agreement_table(all_targets(opened))
-    fits, loaded = _fit_all(named, folder, seed, console)
+    fits, loaded = _fit_all(named, folder, sampler, console)
     cleared = {name: [clear_published(item) for item in _summaries(fit, population)] for name, fit in fits.items()}
     figures = {"forest_any_online": cleared["any abuse online"][0], "forest_nine_items": cleared["nine items"][0]}
     source = "Ghai et al. 2026, Nature, doi:10.1038/s41586-026-10525-4"
@@ -163,7 +165,7 @@ def _print_pack(console: Console, agreement: pd.DataFrame, found: dict[str, list
 
 
 def reproduce_table(
-    path: str | Path, out: str | Path = "out", *, seed: int = 2026, indicators: Sequence[str] | None = None, base: Base = "all asked", design_effect: float | None = None,
+    path: str | Path, out: str | Path = "out", *, seed: int = 2026, engine: Engine = "auto", indicators: Sequence[str] | None = None, base: Base = "all asked", design_effect: float | None = None,
     population: PopulationFrame | None = None, console: Console | None = None,
 ) -> Reproduction:  # fmt: skip
     """Fit a user's own published table.
@@ -172,7 +174,7 @@ def reproduce_table(
     ----------
     path
         CSV as `riskmodels.read_published` takes it.
-    out, seed, console
+    out, seed, engine, console
         As in `reproduce`.
     indicators, base, design_effect
         As in `riskmodels.read_published`.
@@ -185,7 +187,7 @@ def reproduce_table(
         With fewer than five countries a prior sensitivity table is added by itself.
     """
     console, folder = console or default_console(), Path(out)
-    SamplerSpec(seed=seed)
+    sampler = SamplerSpec(seed=seed, engine=engine)
     cells = read_published(path, indicators=indicators, base=base, design_effect=design_effect)
     if population is not None:
         population.aligned(cells.factor(COUNTRY).levels)
@@ -193,7 +195,7 @@ def reproduce_table(
     for note in notes:
         console.print(str(note), highlight=False, markup=False)
     name = Path(path).name
-    fits, loaded = _fit_all({name: cells}, folder, seed, console)
+    fits, loaded = _fit_all({name: cells}, folder, sampler, console)
     cleared = [clear_published(item) for item in _summaries(fits[name], population)]
     extra = {"Prior sensitivity": prior_sensitivity(fits[name])} if len(cells.factor(COUNTRY)) < 5 else {}
     table = _write(folder, cleared, None, fits, {"forest": cleared[0]}, seed, extra, name)

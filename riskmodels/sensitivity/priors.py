@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from arviz_stats.base import array_stats
 
 from riskmodels.estimates.estimates import label_columns
 from riskmodels.estimates.poststratify import domains_of
 from riskmodels.estimates.prevalence import cell_draws
 from riskmodels.fit.fit import Fit
 from riskmodels.fit.limits import PARETO_K_BELOW
+from riskmodels.fit.weighting import smoothed_weights, weighted_quantile
 from riskmodels.models.priors import Priors, lkj_log_kernel, prior_preset
 from riskmodels.vocabulary import COUNTRY, DEFAULT_PROBABILITY
 
@@ -25,8 +25,8 @@ def log_prior(fit: Fit, priors: Priors) -> FloatArray:
 
     Given the hyperparameters the density of the effects is the same under every choice, so only these matter.
     """
-    total = np.zeros((fit.draws.sizes["chain"], fit.draws.sizes["draw"]))
-    for name, values in fit.draws.data_vars.items():
+    total = np.zeros((fit.posterior.sizes["chain"], fit.posterior.sizes["draw"]))
+    for name, values in fit.posterior.data_vars.items():
         key = str(name)
         array = values.to_numpy()
         prior = {"intercept": priors.intercept, "overdispersion": priors.overdispersion}.get(key)
@@ -42,18 +42,6 @@ def log_prior(fit: Fit, priors: Priors) -> FloatArray:
             density = prior.log_density(array)
             total += density.reshape(*density.shape[:2], -1).sum(axis=-1)
     return total
-
-
-def smoothed_weights(log_weights: FloatArray) -> tuple[FloatArray, float]:
-    """Pareto-smoothed importance weights that sum to one, and their k-hat.
-
-    Weights that are all equal need no smoothing: k-hat is 0 by definition there.
-    """
-    if np.ptp(log_weights) < 1e-12:
-        return np.full(len(log_weights), 1 / len(log_weights)), 0.0
-    smoothed, k_hat = array_stats.psislw(-log_weights)  # the function takes minus the log weights
-    weights = np.exp(smoothed - np.max(smoothed))
-    return weights / weights.sum(), float(np.asarray(k_hat))
 
 
 def prior_sensitivity(fit: Fit, alternatives: Sequence[str] = ("tight", "wide"), *, by: Sequence[str] = (COUNTRY,)) -> pd.DataFrame:
@@ -82,15 +70,15 @@ def prior_sensitivity(fit: Fit, alternatives: Sequence[str] = ("tight", "wide"),
     values = domains.average(cell_draws(fit)).reshape(-1, len(domains))
     labels = label_columns(fit.cells, domains)
     base = log_prior(fit, fit.spec.prior_set)
+    fitted = np.full(base.size, 1 / base.size) if fit.weights is None else fit.weights.ravel()
+    centre = fitted @ values
+    spread = np.sqrt(fitted @ (values - centre) ** 2)
     tail = (1 - DEFAULT_PROBABILITY) / 2
     frames = []
     for preset in alternatives:
-        log_weights = (log_prior(fit, prior_preset(preset)) - base).ravel()
+        log_weights = np.log(np.maximum(fitted, 1e-300)) + (log_prior(fit, prior_preset(preset)) - base).ravel()
         weights, k_hat = smoothed_weights(log_weights)
-        order = np.argsort(values, axis=0)
-        sums = np.cumsum(weights[order], axis=0)
-        ordered = np.take_along_axis(values, order, axis=0)
-        ends = [ordered[np.minimum((sums < q).sum(axis=0), len(values) - 1), np.arange(len(domains))] for q in (tail, 1 - tail)]
+        low, high = weighted_quantile(values, weights, np.array([tail, 1 - tail]))
         mean = weights @ values
-        frames.append(labels.assign(priors=preset, estimate=mean, low=ends[0], high=ends[1], shift_in_sd=(mean - values.mean(axis=0)) / values.std(axis=0), pareto_k=k_hat, reliable=bool(k_hat < PARETO_K_BELOW)))
+        frames.append(labels.assign(priors=preset, estimate=mean, low=low, high=high, shift_in_sd=(mean - centre) / spread, pareto_k=k_hat, reliable=bool(k_hat < PARETO_K_BELOW)))
     return pd.concat(frames, ignore_index=True)

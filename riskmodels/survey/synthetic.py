@@ -67,3 +67,54 @@ def simulate_table(seed: int, *, countries: int = 12, indicators: int = 9, child
         "n_effective": np.repeat(size, indicators).astype(float), "yes_effective": yes.ravel(),
     })  # fmt: skip
     return SimulatedTable(frame=frame, truth=truth.ravel(), countries=codes, indicators=names)
+
+
+@dataclass(frozen=True, eq=False)
+class SimulatedSubgroups:
+    """Counts per country, age, gender and socio-economic group, and the prevalences behind them.
+
+    Parameters
+    ----------
+    frame
+        A column per factor, `n`, `n_effective`, `yes_effective`, one row per cell.
+    truth
+        True prevalence per row.
+    levels
+        Levels of every factor, in order.
+    """
+
+    frame: pd.DataFrame
+    truth: npt.NDArray[np.float64]
+    levels: dict[str, tuple[str, ...]]
+
+
+def simulate_subgroups(seed: int, *, countries: int = 13, children: int = 1000) -> SimulatedSubgroups:
+    """Simulate one indicator by country, age (13, 15, 17), gender and socio-economic group.
+
+    Parameters
+    ----------
+    seed
+        Seed of the simulation.
+    countries
+        Up to the number of ISO countries; more get made-up codes.
+    children
+        Expected children per country, spread evenly over its 24 cells.
+
+    Returns
+    -------
+    SimulatedSubgroups
+        Logit prevalence: -2, country SD 0.6, age -0.3 / 0 / 0.3, gender +-0.15, steps between socio-economic groups
+        SD 0.2, country x age SD 0.2, country x gender SD 0.15.
+    """
+    rng = np.random.default_rng(seed)
+    codes = tuple(sorted(ISO_ALPHA_3)[:countries]) + tuple(f"Z{number:03d}" for number in range(max(0, countries - len(ISO_ALPHA_3))))
+    levels = {"country": codes, "age": ("13", "15", "17"), "gender": ("girl", "boy"), "ses": ("lowest", "low", "high", "highest")}
+    sizes = [len(names) for names in levels.values()]
+    country, age, gender, ses = (part.ravel() for part in np.indices(sizes))
+    steps = np.cumsum(rng.normal(0, 0.2, 4))
+    effect = rng.normal(0, 0.6, countries)[country] + np.array([-0.3, 0.0, 0.3])[age] + np.array([-0.15, 0.15])[gender] + (steps - steps.mean())[ses]
+    eta = -2.0 + effect + rng.normal(0, 0.2, (countries, 3))[country, age] + rng.normal(0, 0.15, (countries, 2))[country, gender]
+    n = np.maximum(rng.poisson(children / 24, len(eta)), 1).astype(float)
+    truth = special.expit(eta)
+    frame = pd.DataFrame({name: np.array(names)[place] for (name, names), place in zip(levels.items(), (country, age, gender, ses), strict=True)})
+    return SimulatedSubgroups(frame=frame.assign(n=n, n_effective=n, yes_effective=rng.binomial(n.astype(int), truth).astype(float)), truth=truth, levels=levels)

@@ -1,0 +1,148 @@
+"""Effects given hyperparameters: the mode of their log-concave density and its curvature, for many draws at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from riskmodels.fit.arrow import Arrow, factorise
+from riskmodels.models.latent import LatentGaussian, hyper_values, log_hyper_prior, own_root, shared_scale
+
+FloatArray = npt.NDArray[np.float64]
+
+#: Largest change of a logit in one Newton step.
+LONGEST_STEP = 3.0
+#: Newton steps end when the log density has no more than this left to gain, before the step just made.
+ENOUGH = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Sized:
+    """Prior mean and size of all effects at given hyperparameters: mean (G,), scale (G, draws), root (B, B, draws)."""
+
+    mean: FloatArray
+    scale: FloatArray
+    root: FloatArray
+
+
+def sized(latent: LatentGaussian, zeta: FloatArray) -> Sized:
+    """Size the effects by hyperparameters at unconstrained coordinates, shape (dimension, draws)."""
+    values = hyper_values(latent, zeta)
+    mean, scale = shared_scale(latent, values, zeta.shape[-1])
+    return Sized(mean=mean, scale=scale, root=own_root(latent, values, zeta.shape[-1]))
+
+
+def logits(latent: LatentGaussian, size: Sized, h: FloatArray, v: FloatArray, *, plain: bool = False) -> FloatArray:
+    """Logits that the likelihood reads (or the plain ones), shape (countries, places, draws)."""
+    g = size.mean[:, None] + size.scale * h
+    u = np.einsum("bks,kcs->cbs", size.root, v)
+    if plain:
+        return np.asarray(latent.plain_shared @ g + latent.plain_own @ u)
+    return np.asarray(latent.offset[..., None] + latent.shared @ g + latent.own @ u)
+
+
+def log_likelihood(latent: LatentGaussian, eta: FloatArray) -> FloatArray:
+    """Sum of ``y eta - n log(1 + exp(eta))`` over all cells, shape (draws,)."""
+    return np.asarray(cell_log_likelihood(latent, eta).sum(axis=0))
+
+
+def cell_log_likelihood(latent: LatentGaussian, eta: FloatArray) -> FloatArray:
+    """The same, summed over the cells of each country only, shape (countries, draws)."""
+    softplus = np.maximum(eta, 0) + np.log1p(np.exp(-np.abs(eta)))
+    return (latent.yes[:, None] @ eta - latent.n[:, None] @ softplus)[:, 0]
+
+
+class Curvature:
+    """Information of the likelihood in the blocks of the arrow; products of design columns are formed once."""
+
+    def __init__(self, latent: LatentGaussian) -> None:
+        self.shared_width, self.own_width = latent.shared.shape[-1], latent.own.shape[-1]
+        both = np.concatenate([latent.shared, latent.own], axis=-1)
+        self.first, self.second = np.tril_indices(both.shape[-1])
+        self.products = np.ascontiguousarray((both[..., self.first] * both[..., self.second]).transpose(0, 2, 1))
+
+    def blocks(self, weight: FloatArray, size: Sized) -> Arrow:
+        """Factorised precision of (h, v) when every cell's logit has this information, shape (countries, places, draws)."""
+        entries = self.products @ weight
+        width, shared_width = self.shared_width + self.own_width, self.shared_width
+        full = np.empty((width, width, *entries.shape[::2]))
+        moved = entries.transpose(1, 0, 2)
+        full[self.first, self.second] = moved
+        full[self.second, self.first] = moved
+        top = full[:shared_width, :shared_width].sum(axis=2) * size.scale[:, None] * size.scale[None]
+        top[np.arange(shared_width), np.arange(shared_width)] += 1
+        link = np.einsum("kbs,kgcs->bgcs", size.root, full[shared_width:, :shared_width]) * size.scale[None, :, None]
+        half = np.einsum("klcs,lbs->kbcs", full[shared_width:, shared_width:], size.root)
+        own = np.einsum("kas,kbcs->abcs", size.root, half)
+        own[np.arange(self.own_width), np.arange(self.own_width)] += 1
+        return factorise(top, link, own)
+
+
+@dataclass(frozen=True, eq=False)
+class Conditional:
+    """Normal approximation of the effects given hyperparameters: centre, factorised precision, log marginal density.
+
+    Parameters
+    ----------
+    zeta
+        Unconstrained hyperparameters, shape (dimension, draws).
+    size
+        Prior sizes there.
+    h, v
+        Centre.
+    arrow
+        Precision.
+    log_marginal
+        Laplace approximation of the log density of the hyperparameters given the counts, up to a constant.
+    last_step
+        Longest change of a logit in the last Newton step.
+    """
+
+    zeta: FloatArray
+    size: Sized
+    h: FloatArray
+    v: FloatArray
+    arrow: Arrow
+    log_marginal: FloatArray
+    last_step: FloatArray
+
+
+def condition(latent: LatentGaussian, curvature: Curvature, zeta: FloatArray, h: FloatArray, v: FloatArray, steps: int) -> Conditional:
+    """Find the mode of the effects at each draw of hyperparameters by Newton steps from a start.
+
+    Parameters
+    ----------
+    zeta
+        Shape (dimension, draws).
+    h, v
+        Start, broadcast over draws: shapes (G, 1 or draws) and (B, countries, 1 or draws).
+    steps
+        Newton steps at most; they end earlier where nothing is left to gain. What little is left, importance weights
+        repair.
+    """
+    size = sized(latent, zeta)
+    draws = zeta.shape[-1]
+    h, v = np.broadcast_to(h, (h.shape[0], draws)), np.broadcast_to(v, (*v.shape[:2], draws))
+    eta = logits(latent, size, h, v)
+    longest = np.zeros(draws)
+    for _ in range(steps):
+        p = special.expit(eta)
+        expected = latent.n[..., None] * p
+        residual = latent.yes[..., None] - expected
+        arrow = curvature.blocks(expected * (1 - p), size)
+        pull_shared = size.scale * np.einsum("cmg,cms->gs", latent.shared, residual) - h
+        pull_own = np.einsum("kbs,kcs->bcs", size.root, np.einsum("cmk,cms->kcs", latent.own, residual)) - v
+        step_h, step_v = arrow.solve(pull_shared, pull_own)
+        proposed = logits(latent, size, h + step_h, v + step_v)
+        longest = np.abs(proposed - eta).max(axis=(0, 1))
+        shrink = np.minimum(1.0, LONGEST_STEP / np.maximum(longest, 1e-300))
+        h, v = h + shrink * step_h, v + shrink * step_v
+        eta = eta + shrink * (proposed - eta)
+        decrement = (pull_shared * step_h).sum(axis=0) + (pull_own * step_v).sum(axis=(0, 1))
+        if np.nanmax(np.where(shrink < 1, np.inf, decrement)) < ENOUGH:
+            break
+    log_marginal = log_hyper_prior(latent, zeta) + log_likelihood(latent, eta) - 0.5 * (h**2).sum(axis=0) - 0.5 * (v**2).sum(axis=(0, 1)) - 0.5 * arrow.log_determinant
+    return Conditional(zeta=zeta, size=size, h=h, v=v, arrow=arrow, log_marginal=log_marginal, last_step=longest)

@@ -1,0 +1,283 @@
+"""The fast engine: Laplace approximation of the effects given the hyperparameters, made exact by importance weights.
+
+1. The posterior of the hyperparameters is explored on its Laplace approximation (`fit/hyperposterior.py`) and drawn
+   from a proposal shaped like it.
+2. For each draw, the shared effects are drawn from their normal approximation (`fit/conditional.py`).
+3. Given both, countries are independent but for one weak link (below). Each country's likelihood, integrated over its
+   own effects, is estimated without bias from a few antithetic draws of its normal approximation, and one of these is
+   kept in proportion to its weight. The weight of the whole draw is the product of these estimates against the
+   proposal, so its variance does not grow as it would with one joint weight over all countries.
+
+The link: country effects sum to zero over countries. With free effects ``w_c`` (independent standard normals) and
+their mean ``a``, ``v_c = w_c - a`` sum to zero, and the likelihood does not change when ``a`` moves into the shared
+effects, ``h' = h - T a``. Given ``h'`` the ``w_c`` then meet only in the prior of ``h = h' + T a``. Its expansion to
+first order around the expected ``a`` is shared out to the countries; the remainder, bounded and close to one, enters
+the final weight. Nothing is approximated in the end: every draw is weighted against the exact joint density.
+
+References
+----------
+Rue, Martino & Chopin 2009, JRSS B 71, 319-392 (nested Laplace); Andrieu & Roberts 2009, Annals of Statistics 37,
+697-725 (unbiased estimates inside weights); Vehtari et al. 2024, JMLR 25 (72) (Pareto smoothing).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from riskmodels.errors import FitError
+from riskmodels.fit import limits
+from riskmodels.fit.arrow import backward, cholesky, forward, log_determinant
+from riskmodels.fit.conditional import Conditional, Curvature, cell_log_likelihood, condition
+from riskmodels.fit.hyperposterior import SplitT, find_mode, refitted, shape_around
+from riskmodels.fit.weighting import smoothed_weights
+from riskmodels.models.latent import LatentGaussian, log_hyper_prior
+
+FloatArray = npt.NDArray[np.float64]
+
+#: Draws of every country's effects per draw of everything else.
+INNER_DRAWS = 4
+#: Numbers in the largest array of one batch of draws: what stays in a processor's cache.
+NUMBERS_AT_ONCE = 500_000
+
+
+@dataclass(frozen=True, eq=False)
+class LaplaceDraws:
+    """Weighted draws: hyperparameters (dimension, draws), shared effects (G, draws), country effects (B, C, draws).
+
+    Parameters
+    ----------
+    zeta, h, v
+        Draws in standardised coordinates.
+    log_weights
+        Log importance weights against the exact joint density, up to a constant.
+    weights, pareto_k
+        Smoothed weights that sum to one, and their k-hat.
+    rounds
+        How many proposals were tried.
+    """
+
+    zeta: FloatArray
+    h: FloatArray
+    v: FloatArray
+    log_weights: FloatArray
+    weights: FloatArray
+    pareto_k: float
+    rounds: int
+
+    @property
+    def effective(self) -> float:
+        """Effective number of draws, ``1 / sum w^2``."""
+        return float(1 / (self.weights**2).sum())
+
+
+class _Posterior:
+    """One latent model with what does not change between draws."""
+
+    def __init__(self, latent: LatentGaussian) -> None:
+        self.latent, self.curvature = latent, Curvature(latent)
+        self.shared_width, self.own_width, self.countries = latent.shared.shape[-1], latent.own.shape[-1], latent.shared.shape[0]
+        self.h, self.v = np.zeros((self.shared_width, 1)), np.zeros((self.own_width, self.countries, 1))
+        self.absorb = _absorption(latent)
+        self.batch = int(np.clip(NUMBERS_AT_ONCE // (self.countries * (self.shared_width + self.own_width) ** 2), 16, 256))
+        self._settle(np.zeros((latent.dimension, 1)), 25)
+
+    def _settle(self, zeta: FloatArray, steps: int) -> None:
+        at = condition(self.latent, self.curvature, zeta, self.h, self.v, steps)
+        if not (np.isfinite(at.log_marginal).all() and at.last_step.max() < 0.5):
+            raise FitError("the mode of the effects was not found; check the cells, or use engine='nuts'")
+        self.h, self.v = at.h, at.v
+
+    def log_marginal(self, zeta: FloatArray) -> FloatArray:
+        """Laplace approximation of the log density of hyperparameters; hopeless points count as impossible."""
+        parts = [condition(self.latent, self.curvature, zeta[:, at : at + self.batch], self.h, self.v, 5).log_marginal for at in range(0, zeta.shape[1], self.batch)]
+        return np.nan_to_num(np.concatenate(parts), nan=-1e10, neginf=-1e10)
+
+    def explore(self) -> SplitT:
+        """Find the mode of the hyperparameters and the shape of their posterior around it."""
+        mode = np.zeros(self.latent.dimension)
+        for _ in range(2):
+            mode = find_mode(self.log_marginal, mode)
+            self._settle(mode[:, None], 10)
+        return shape_around(self.log_marginal, mode)
+
+
+def _absorption(latent: LatentGaussian) -> FloatArray:
+    """How shared columns reproduce the columns of a country's effects, shape (G, B)."""
+    cells = latent.n.size
+    shared, own = latent.plain_shared.reshape(cells, -1), latent.plain_own.reshape(cells, latent.plain_own.shape[-1])
+    found = np.linalg.lstsq(shared, own, rcond=None)[0]
+    if own.size and np.abs(shared @ found - own).max() > 1e-8:
+        raise FitError("an effect varies by country without its main effect in the model: use engine='nuts'")
+    return np.asarray(found)
+
+
+@dataclass(frozen=True, eq=False)
+class _Outer:
+    """Shared effects drawn for each draw of hyperparameters, and where the countries' effects are expected then.
+
+    Parameters
+    ----------
+    moved
+        ``h'``, shape (G, draws).
+    centre
+        Expected ``w_c``, shape (B, C, draws).
+    mean
+        Its mean over the countries, shape (B, draws).
+    pull
+        First-order coefficient of the link, shared out to the countries, shape (B, draws).
+    carry
+        T, shape (G, B, draws).
+    log_link
+        The link at `mean`, with what its expansion left out.
+    log_proposal
+        Log density of the proposal of ``h'``.
+    """
+
+    moved: FloatArray
+    centre: FloatArray
+    mean: FloatArray
+    pull: FloatArray
+    carry: FloatArray
+    log_link: FloatArray
+    log_proposal: FloatArray
+
+
+def _draw_outer(at: Conditional, absorb: FloatArray, rng: np.random.Generator) -> _Outer:
+    arrow, draws = at.arrow, at.zeta.shape[1]
+    width, countries = at.h.shape[0], at.v.shape[1]
+    carry = np.einsum("gk,kbs->gbs", absorb, at.size.root) / at.size.scale[:, None]
+    free = backward(arrow.shared, forward(arrow.shared, np.broadcast_to(np.eye(width)[:, :, None], (width, width, draws))))
+    tied = forward(arrow.sums, arrow.pull_shared.transpose(1, 0, 2))
+    covariance = free - np.einsum("bgs,bhs->ghs", tied, tied) + np.einsum("gbs,hbs->ghs", carry, carry) / countries
+    root = cholesky(covariance)
+    noise = rng.standard_normal((width, draws))
+    step = np.einsum("ghs,hs->gs", root, noise)
+    log_proposal = -0.5 * (noise**2).sum(axis=0) - 0.5 * log_determinant(root)
+    moved = at.h + step
+    # Expected country effects given h': the quadratic of the arrow, its link included, solved for w.
+    response = backward(arrow.own, np.einsum("bgcs,gs->bcs", arrow.link, step))
+    inverse_root = forward(arrow.own, np.broadcast_to(np.eye(len(arrow.own))[:, :, None, None], arrow.own.shape))
+    inverse = np.einsum("kbcs,kdcs->bdcs", inverse_root, inverse_root)
+    total = inverse.sum(axis=2)
+    square = np.einsum("gbs,gds->bds", carry, carry)
+    toward = np.einsum("gbs,gs->bs", carry, step)
+    left = np.eye(len(total))[:, :, None] + np.einsum("bks,kds->bds", total, square) / countries**2
+    right = -(response.sum(axis=1) / countries + np.einsum("bks,ks->bs", total, toward) / countries**2)
+    mean = np.linalg.solve(left.transpose(2, 0, 1), right.T[..., None])[..., 0].T
+    expected = moved + np.einsum("gbs,bs->gs", carry, mean)
+    pull = np.einsum("gbs,gs->bs", carry, expected)
+    shift = toward + np.einsum("bds,ds->bs", square, mean)
+    centre = at.v - response - np.einsum("bdcs,ds->bcs", inverse, shift) / countries
+    log_link = -0.5 * (expected**2).sum(axis=0) + np.einsum("bs,bs->s", pull, mean)
+    return _Outer(moved=moved, centre=centre, mean=mean, pull=pull, carry=carry, log_link=log_link, log_proposal=log_proposal)
+
+
+def _integrate_countries(latent: LatentGaussian, at: Conditional, outer: _Outer, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Unbiased estimate of every country's likelihood, and one draw of its effects kept in proportion to its weight.
+
+    Returns
+    -------
+    tuple
+        Sum of the logs over countries, shape (draws,); effects ``w``, shape (B, C, draws).
+    """
+    width, countries, draws = outer.centre.shape
+    shared = latent.offset[..., None] + latent.shared @ (at.size.mean[:, None] + at.size.scale * outer.moved)
+    middle = shared + latent.own @ np.einsum("bks,kcs->cbs", at.size.root, outer.centre)
+    log_density = -0.5 * log_determinant(at.arrow.own)
+    log_weight, effects = np.empty((INNER_DRAWS, countries, draws)), np.empty((INNER_DRAWS, width, countries, draws))
+    for pair in range(0, INNER_DRAWS, 2):
+        noise = rng.standard_normal((width, countries, draws))
+        step = backward(at.arrow.own, noise)
+        moved = latent.own @ np.einsum("bks,kcs->cbs", at.size.root, step)
+        for side, sign in enumerate((1.0, -1.0)):
+            w = outer.centre + sign * step
+            prior = -0.5 * (w**2).sum(axis=0) - np.einsum("bs,bcs->cs", outer.pull, w) / countries
+            log_weight[pair + side] = cell_log_likelihood(latent, middle + sign * moved) + prior + 0.5 * (noise**2).sum(axis=0) + log_density
+            effects[pair + side] = w
+    top = log_weight.max(axis=0)
+    weight = np.exp(log_weight - top)
+    total = weight.sum(axis=0)
+    kept = (np.cumsum(weight, axis=0) < rng.uniform(size=(countries, draws)) * total).sum(axis=0)
+    chosen = np.take_along_axis(effects, np.minimum(kept, INNER_DRAWS - 1)[None, None], axis=0)[0]
+    return (np.log(total / INNER_DRAWS) + top).sum(axis=0), chosen
+
+
+def _weighted_batch(posterior: _Posterior, proposal: SplitT, zeta: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Effects and log weights for some draws of hyperparameters."""
+    latent = posterior.latent
+    at = condition(latent, posterior.curvature, zeta, posterior.h, posterior.v, 8)
+    outer = _draw_outer(at, posterior.absorb, rng)
+    log_countries, w = _integrate_countries(latent, at, outer, rng)
+    mean = w.mean(axis=1)
+    remainder = -0.5 * (np.einsum("gbs,bs->gs", outer.carry, mean - outer.mean) ** 2).sum(axis=0)
+    log_weight = log_hyper_prior(latent, zeta) + log_countries + outer.log_link + remainder - outer.log_proposal - proposal.log_density(zeta)
+    return outer.moved + np.einsum("gbs,bs->gs", outer.carry, mean), w - mean[:, None], log_weight
+
+
+def _raw_draws(posterior: _Posterior, proposal: SplitT, draws: int, seed: int, batch: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Hyperparameters, shared and country effects, and log weights, of some draws from a proposal."""
+    rng = np.random.default_rng([seed, batch])
+    zeta = proposal.draw(draws, seed + batch)
+    parts = [_weighted_batch(posterior, proposal, zeta[:, at : at + posterior.batch], rng) for at in range(0, draws, posterior.batch)]
+    h, v, log_weights = (np.concatenate([part[k] for part in parts], axis=-1) for k in range(3))
+    return zeta, h, v, np.where(np.isnan(log_weights), -np.inf, log_weights)
+
+
+def _weighed(raw: tuple[FloatArray, FloatArray, FloatArray, FloatArray], rounds: int) -> LaplaceDraws:
+    zeta, h, v, log_weights = raw
+    if not np.isfinite(log_weights).any():
+        raise FitError("no draw of the Laplace engine has a finite weight; use engine='nuts'")
+    log_weights = np.maximum(log_weights - log_weights.max(), -700.0)
+    weights, pareto_k = smoothed_weights(log_weights)
+    return LaplaceDraws(zeta=zeta, h=h, v=v, log_weights=log_weights, weights=weights, pareto_k=pareto_k, rounds=rounds)
+
+
+def draw_by_laplace(latent: LatentGaussian, draws: int, seed: int, *, rounds: int = 3) -> LaplaceDraws:
+    """Draw from the posterior of a latent Gaussian model, with importance weights.
+
+    Parameters
+    ----------
+    latent
+        The model.
+    draws
+        Draws of hyperparameters and effects.
+    seed
+        Same seed, versions and machine: bitwise the same draws.
+    rounds
+        At most this many batches: weights that fail their k-hat refit the proposal to the weighted draws, too few
+        effective draws add to the batch.
+
+    Returns
+    -------
+    LaplaceDraws
+        The last round's draws, whether its weights passed or not: read `pareto_k` and `effective`.
+
+    Raises
+    ------
+    FitError
+        If no mode is found or no draw has a finite weight.
+    """
+    with threadpool_limits(limits=1), np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        posterior = _Posterior(latent)
+        if latent.dimension == 0:
+            proposal = SplitT(np.zeros(0), np.zeros((0, 0)), np.zeros(0), np.zeros(0))
+        else:
+            proposal = posterior.explore()
+        raw = _raw_draws(posterior, proposal, draws, seed, 1)
+        best = _weighed(raw, 1)
+        while best.rounds < rounds:
+            if not best.pareto_k < limits.PARETO_K_BELOW:
+                proposal = refitted(proposal, best.zeta, best.weights)
+                raw = _raw_draws(posterior, proposal, 2 * best.zeta.shape[1], seed, best.rounds + 1)
+            elif best.effective < limits.ENGINE_EFFECTIVE:
+                missing = 1.15 * limits.ENGINE_EFFECTIVE / best.effective - 1
+                more = _raw_draws(posterior, proposal, int(np.ceil(min(missing, 4.0) * best.zeta.shape[1])), seed, best.rounds + 1)
+                raw = (np.concatenate([raw[0], more[0]], -1), np.concatenate([raw[1], more[1]], -1), np.concatenate([raw[2], more[2]], -1), np.concatenate([raw[3], more[3]], -1))
+            else:
+                break
+            best = _weighed(raw, best.rounds + 1)
+    return best
