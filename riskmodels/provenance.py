@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import platform
@@ -16,6 +17,7 @@ import numpy as np
 VERSIONED = ("riskmodels", "pymc", "pytensor", "nutpie", "numba", "numpy", "scipy", "arviz-stats")
 
 
+@functools.cache
 def version_of(package: str) -> str:
     """Give the installed version of `package`, or ``"not installed"``."""
     try:
@@ -43,6 +45,7 @@ def hash_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+@functools.cache
 def hash_of_code(*parts: str) -> str:
     """Hash the package's own source files or folders, so that changed code is never taken for the old.
 

@@ -110,25 +110,38 @@ class Conditional:
     last_step: FloatArray
 
 
-def condition(latent: LatentGaussian, curvature: Curvature, zeta: FloatArray, h: FloatArray, v: FloatArray, steps: int) -> Conditional:
-    """Find the mode of the effects at each draw of hyperparameters by Newton steps from a start.
+def _first_step(latent: LatentGaussian, curvature: Curvature, size: Sized, eta: FloatArray) -> tuple[Arrow, FloatArray, FloatArray]:
+    """Weighted least squares for the effects at given logits (countries, places, 1): the first Newton step.
+
+    It depends on the start only through its logits, so the information of the likelihood is the same for all draws.
+    """
+    p = special.expit(eta)
+    weight = latent.n[..., None] * p * (1 - p)
+    arrow = curvature.blocks(weight, size)
+    working = latent.yes[..., None] - latent.n[..., None] * p + weight * (eta - latent.offset[..., None] - (latent.shared @ size.mean)[..., None])
+    pull_shared = size.scale * np.einsum("cmg,cms->gs", latent.shared, working)
+    pull_own = np.einsum("kbs,kcs->bcs", size.root, np.einsum("cmk,cms->kcs", latent.own, working))
+    return arrow, *arrow.solve(pull_shared, pull_own)
+
+
+def condition(latent: LatentGaussian, curvature: Curvature, zeta: FloatArray, start: FloatArray, steps: int) -> Conditional:
+    """Find the mode of the effects at each draw of hyperparameters by Newton steps.
 
     Parameters
     ----------
     zeta
         Shape (dimension, draws).
-    h, v
-        Start, broadcast over draws: shapes (G, 1 or draws) and (B, countries, 1 or draws).
+    start
+        Logits to start from, the same for all draws, shape (countries, places, 1).
     steps
         Newton steps at most; they end earlier where nothing is left to gain. What little is left, importance weights
         repair.
     """
     size = sized(latent, zeta)
-    draws = zeta.shape[-1]
-    h, v = np.broadcast_to(h, (h.shape[0], draws)), np.broadcast_to(v, (*v.shape[:2], draws))
+    arrow, h, v = _first_step(latent, curvature, size, start)
     eta = logits(latent, size, h, v)
-    longest = np.zeros(draws)
-    for _ in range(steps):
+    longest = np.abs(eta - start).max(axis=(0, 1))
+    for _ in range(steps - 1):
         p = special.expit(eta)
         expected = latent.n[..., None] * p
         residual = latent.yes[..., None] - expected

@@ -26,12 +26,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 from threadpoolctl import threadpool_limits
 
 from riskmodels.errors import FitError
 from riskmodels.fit import limits
 from riskmodels.fit.arrow import backward, cholesky, forward, log_determinant
-from riskmodels.fit.conditional import Conditional, Curvature, cell_log_likelihood, condition
+from riskmodels.fit.conditional import Conditional, Curvature, cell_log_likelihood, condition, logits
 from riskmodels.fit.hyperposterior import SplitT, find_mode, refitted, shape_around
 from riskmodels.fit.weighting import smoothed_weights
 from riskmodels.models.latent import LatentGaussian, log_hyper_prior
@@ -80,20 +81,20 @@ class _Posterior:
     def __init__(self, latent: LatentGaussian) -> None:
         self.latent, self.curvature = latent, Curvature(latent)
         self.shared_width, self.own_width, self.countries = latent.shared.shape[-1], latent.own.shape[-1], latent.shared.shape[0]
-        self.h, self.v = np.zeros((self.shared_width, 1)), np.zeros((self.own_width, self.countries, 1))
+        self.start = special.logit((latent.yes + 0.5) / (latent.n + 1))[..., None]
         self.absorb = _absorption(latent)
         self.batch = int(np.clip(NUMBERS_AT_ONCE // (self.countries * (self.shared_width + self.own_width) ** 2), 16, 256))
         self._settle(np.zeros((latent.dimension, 1)), 25)
 
     def _settle(self, zeta: FloatArray, steps: int) -> None:
-        at = condition(self.latent, self.curvature, zeta, self.h, self.v, steps)
+        at = condition(self.latent, self.curvature, zeta, self.start, steps)
         if not (np.isfinite(at.log_marginal).all() and at.last_step.max() < 0.5):
             raise FitError("the mode of the effects was not found; check the cells, or use engine='nuts'")
-        self.h, self.v = at.h, at.v
+        self.start = logits(self.latent, at.size, at.h, at.v)
 
     def log_marginal(self, zeta: FloatArray) -> FloatArray:
         """Laplace approximation of the log density of hyperparameters; hopeless points count as impossible."""
-        parts = [condition(self.latent, self.curvature, zeta[:, at : at + self.batch], self.h, self.v, 5).log_marginal for at in range(0, zeta.shape[1], self.batch)]
+        parts = [condition(self.latent, self.curvature, zeta[:, at : at + self.batch], self.start, 5).log_marginal for at in range(0, zeta.shape[1], self.batch)]
         return np.nan_to_num(np.concatenate(parts), nan=-1e10, neginf=-1e10)
 
     def explore(self) -> SplitT:
@@ -209,7 +210,7 @@ def _integrate_countries(latent: LatentGaussian, at: Conditional, outer: _Outer,
 def _weighted_batch(posterior: _Posterior, proposal: SplitT, zeta: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Effects and log weights for some draws of hyperparameters."""
     latent = posterior.latent
-    at = condition(latent, posterior.curvature, zeta, posterior.h, posterior.v, 8)
+    at = condition(latent, posterior.curvature, zeta, posterior.start, 8)
     outer = _draw_outer(at, posterior.absorb, rng)
     log_countries, w = _integrate_countries(latent, at, outer, rng)
     mean = w.mean(axis=1)
