@@ -65,7 +65,7 @@ def moments(fit: Fit, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
         return flat.mean(axis=0), flat.std(axis=0), convergence(draws).mcse, np.quantile(flat, ends, axis=0)
     weights = fit.weights.ravel()
     mean = weights @ flat
-    return mean, np.sqrt(weights @ (flat - mean) ** 2), effective_draws(flat, weights, 0.05)[2], weighted_quantile(flat, weights, ends)
+    return mean, np.sqrt(weights @ (flat - mean) ** 2), effective_draws(draws, fit.weights, 0.05)[2], weighted_quantile(flat, weights, ends)
 
 
 def compare(cells: Cells, spec: rm.PrevalenceSpec) -> dict[str, object]:

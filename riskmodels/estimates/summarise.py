@@ -62,11 +62,11 @@ def summarise(draws: FloatArray, probability: float, interval: IntervalKind, wei
     own = None if weights is None else weights.ravel()
     low, high = _ends(flat, probability, interval, own)
     words = {"low": low, "high": high, "interval_kind": interval, "probability": probability}
-    if own is None:
+    if own is None or weights is None:
         found = convergence(draws, tail=(1 - probability) / 2)
         centre = {"estimate": flat.mean(axis=0), "median": np.median(flat, axis=0), "sd": flat.std(axis=0, ddof=1)}
         return pd.DataFrame({**centre, **words, "mcse": found.mcse, "rhat": found.rhat, "pareto_k": np.nan, "ess_bulk": found.ess_bulk, "ess_tail": found.ess_tail})
     mean = own @ flat
-    bulk, tail, error = effective_draws(flat, own, (1 - probability) / 2)
+    bulk, tail, error = effective_draws(draws, weights, (1 - probability) / 2)
     centre = {"estimate": mean, "median": weighted_quantile(flat, own, np.array([0.5]))[0], "sd": np.sqrt(own @ (flat - mean) ** 2)}
     return pd.DataFrame({**centre, **words, "mcse": error, "rhat": np.nan, "pareto_k": pareto_k(flat, own), "ess_bulk": bulk, "ess_tail": tail})

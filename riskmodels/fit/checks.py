@@ -141,7 +141,7 @@ def check_weighted(draws: Mapping[str, FloatArray], weights: FloatArray, what: s
     weights
         Shape (chain, draw), summing to one.
     """
-    found = {name: effective_draws(array.reshape(weights.size, -1), weights.ravel(), 0.05) for name, array in draws.items()}
+    found = {name: effective_draws(array.reshape(*weights.shape, -1), weights, 0.05) for name, array in draws.items()}
     tails = {name: pareto_k(array.reshape(weights.size, -1), weights.ravel()) for name, array in draws.items()}
     return [
         below(f"k-hat of {what}", *_worst(tails, highest=True), limits.PARETO_K_BELOW),

@@ -147,7 +147,7 @@ def _fit_by_laplace(cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec) ->
     latent = latent_prevalence_model(cells, spec)
     found = draw_by_laplace(latent, sampler.weighted_draws, sampler.seed)
     posterior = named_draws(latent, cells, spec, found.zeta, found.h, found.v)
-    weights = found.weights[None]
+    weights = found.weights
     parameters = {str(name): values.to_numpy() for name, values in posterior.items() if name not in ("country_correlation", "prevalence")}
     checks = (
         check_pareto(found.pareto_k),

@@ -2,7 +2,8 @@
 
 1. The posterior of the hyperparameters is explored on its Laplace approximation (`fit/hyperposterior.py`) and drawn
    from a proposal shaped like it.
-2. For each draw, the shared effects are drawn from their normal approximation (`fit/conditional.py`).
+2. For each draw, the shared effects are drawn from their normal approximation (`fit/conditional.py`), twice: a draw
+   and its mirror image, whose errors cancel in means.
 3. Given both, countries are independent but for one weak link (below). Each country's likelihood, integrated over its
    own effects, is estimated without bias from a few antithetic draws of its normal approximation, and one of these is
    kept in proportion to its weight. The weight of the whole draw is the product of these estimates against the
@@ -47,32 +48,31 @@ NUMBERS_AT_ONCE = 500_000
 
 @dataclass(frozen=True, eq=False)
 class LaplaceDraws:
-    """Weighted draws: hyperparameters (dimension, draws), shared effects (G, draws), country effects (B, C, draws).
+    """Weighted draws in mirrored pairs, in standardised coordinates.
 
     Parameters
     ----------
-    zeta, h, v
-        Draws in standardised coordinates.
-    log_weights
-        Log importance weights against the exact joint density, up to a constant.
+    zeta
+        Hyperparameters, shape (dimension, pairs).
+    h, v
+        Shared effects (G, 2, pairs) and country effects (B, C, 2, pairs).
     weights, pareto_k
-        Smoothed weights that sum to one, and their k-hat.
+        Smoothed weights that sum to one, shape (2, pairs), and their k-hat.
     rounds
-        How many proposals were tried.
+        How many batches were drawn.
     """
 
     zeta: FloatArray
     h: FloatArray
     v: FloatArray
-    log_weights: FloatArray
     weights: FloatArray
     pareto_k: float
     rounds: int
 
     @property
     def effective(self) -> float:
-        """Effective number of draws, ``1 / sum w^2``."""
-        return float(1 / (self.weights**2).sum())
+        """Effective number of draws of the hyperparameters, ``1 / sum w^2`` over the pairs, which share them."""
+        return float(1 / (self.weights.sum(axis=0) ** 2).sum())
 
 
 class _Posterior:
@@ -116,13 +116,49 @@ def _absorption(latent: LatentGaussian) -> FloatArray:
     return np.asarray(found)
 
 
-@dataclass(frozen=True, eq=False)
 class _Outer:
-    """Shared effects drawn for each draw of hyperparameters, and where the countries' effects are expected then.
+    """Proposal of the shared effects at some draws of hyperparameters, and where the countries' effects are expected then."""
+
+    def __init__(self, at: Conditional, absorb: FloatArray) -> None:
+        arrow, draws = at.arrow, at.zeta.shape[1]
+        width, countries = at.h.shape[0], at.v.shape[1]
+        self.at, self.countries = at, countries
+        self.carry = np.einsum("gk,kbs->gbs", absorb, at.size.root) / at.size.scale[:, None]
+        free = backward(arrow.shared, forward(arrow.shared, np.broadcast_to(np.eye(width)[:, :, None], (width, width, draws))))
+        tied = forward(arrow.sums, arrow.pull_shared.transpose(1, 0, 2))
+        covariance = free - np.einsum("bgs,bhs->ghs", tied, tied) + np.einsum("gbs,hbs->ghs", self.carry, self.carry) / countries
+        self.root = cholesky(covariance)
+        inverse_root = forward(arrow.own, np.broadcast_to(np.eye(len(arrow.own))[:, :, None, None], arrow.own.shape))
+        self.inverse = np.einsum("kbcs,kdcs->bdcs", inverse_root, inverse_root)
+        self.total = self.inverse.sum(axis=2)
+        self.square = np.einsum("gbs,gds->bds", self.carry, self.carry)
+        self.left = (np.eye(len(self.total))[:, :, None] + np.einsum("bks,kds->bds", self.total, self.square) / countries**2).transpose(2, 0, 1)
+
+    def move(self, noise: FloatArray) -> _Moved:
+        """Shared effects at standard normals of shape (G, draws), and the quadratic of the arrow solved for the countries."""
+        at, countries = self.at, self.countries
+        step = np.einsum("ghs,hs->gs", self.root, noise)
+        log_proposal = -0.5 * (noise**2).sum(axis=0) - 0.5 * log_determinant(self.root)
+        shared = at.h + step
+        response = backward(at.arrow.own, np.einsum("bgcs,gs->bcs", at.arrow.link, step))
+        toward = np.einsum("gbs,gs->bs", self.carry, step)
+        right = -(response.sum(axis=1) / countries + np.einsum("bks,ks->bs", self.total, toward) / countries**2)
+        mean = np.linalg.solve(self.left, right.T[..., None])[..., 0].T
+        expected = shared + np.einsum("gbs,bs->gs", self.carry, mean)
+        pull = np.einsum("gbs,gs->bs", self.carry, expected)
+        shift = toward + np.einsum("bds,ds->bs", self.square, mean)
+        centre = at.v - response - np.einsum("bdcs,ds->bcs", self.inverse, shift) / countries
+        log_link = -0.5 * (expected**2).sum(axis=0) + np.einsum("bs,bs->s", pull, mean)
+        return _Moved(shared=shared, centre=centre, mean=mean, pull=pull, log_link=log_link, log_proposal=log_proposal)
+
+
+@dataclass(frozen=True, eq=False)
+class _Moved:
+    """Shared effects drawn, and what follows for the countries.
 
     Parameters
     ----------
-    moved
+    shared
         ``h'``, shape (G, draws).
     centre
         Expected ``w_c``, shape (B, C, draws).
@@ -130,111 +166,96 @@ class _Outer:
         Its mean over the countries, shape (B, draws).
     pull
         First-order coefficient of the link, shared out to the countries, shape (B, draws).
-    carry
-        T, shape (G, B, draws).
     log_link
         The link at `mean`, with what its expansion left out.
     log_proposal
         Log density of the proposal of ``h'``.
     """
 
-    moved: FloatArray
+    shared: FloatArray
     centre: FloatArray
     mean: FloatArray
     pull: FloatArray
-    carry: FloatArray
     log_link: FloatArray
     log_proposal: FloatArray
 
 
-def _draw_outer(at: Conditional, absorb: FloatArray, rng: np.random.Generator) -> _Outer:
-    arrow, draws = at.arrow, at.zeta.shape[1]
-    width, countries = at.h.shape[0], at.v.shape[1]
-    carry = np.einsum("gk,kbs->gbs", absorb, at.size.root) / at.size.scale[:, None]
-    free = backward(arrow.shared, forward(arrow.shared, np.broadcast_to(np.eye(width)[:, :, None], (width, width, draws))))
-    tied = forward(arrow.sums, arrow.pull_shared.transpose(1, 0, 2))
-    covariance = free - np.einsum("bgs,bhs->ghs", tied, tied) + np.einsum("gbs,hbs->ghs", carry, carry) / countries
-    root = cholesky(covariance)
-    noise = rng.standard_normal((width, draws))
-    step = np.einsum("ghs,hs->gs", root, noise)
-    log_proposal = -0.5 * (noise**2).sum(axis=0) - 0.5 * log_determinant(root)
-    moved = at.h + step
-    # Expected country effects given h': the quadratic of the arrow, its link included, solved for w.
-    response = backward(arrow.own, np.einsum("bgcs,gs->bcs", arrow.link, step))
-    inverse_root = forward(arrow.own, np.broadcast_to(np.eye(len(arrow.own))[:, :, None, None], arrow.own.shape))
-    inverse = np.einsum("kbcs,kdcs->bdcs", inverse_root, inverse_root)
-    total = inverse.sum(axis=2)
-    square = np.einsum("gbs,gds->bds", carry, carry)
-    toward = np.einsum("gbs,gs->bs", carry, step)
-    left = np.eye(len(total))[:, :, None] + np.einsum("bks,kds->bds", total, square) / countries**2
-    right = -(response.sum(axis=1) / countries + np.einsum("bks,ks->bs", total, toward) / countries**2)
-    mean = np.linalg.solve(left.transpose(2, 0, 1), right.T[..., None])[..., 0].T
-    expected = moved + np.einsum("gbs,bs->gs", carry, mean)
-    pull = np.einsum("gbs,gs->bs", carry, expected)
-    shift = toward + np.einsum("bds,ds->bs", square, mean)
-    centre = at.v - response - np.einsum("bdcs,ds->bcs", inverse, shift) / countries
-    log_link = -0.5 * (expected**2).sum(axis=0) + np.einsum("bs,bs->s", pull, mean)
-    return _Outer(moved=moved, centre=centre, mean=mean, pull=pull, carry=carry, log_link=log_link, log_proposal=log_proposal)
-
-
-def _integrate_countries(latent: LatentGaussian, at: Conditional, outer: _Outer, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+def _integrate_countries(latent: LatentGaussian, at: Conditional, moved: _Moved, noise: FloatArray, uniform: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Unbiased estimate of every country's likelihood, and one draw of its effects kept in proportion to its weight.
+
+    Parameters
+    ----------
+    noise
+        Standard normals, shape (pairs, B, C, draws); each is used with both signs.
+    uniform
+        Decides which draw is kept, shape (C, draws).
 
     Returns
     -------
     tuple
         Sum of the logs over countries, shape (draws,); effects ``w``, shape (B, C, draws).
     """
-    width, countries, draws = outer.centre.shape
-    shared = latent.offset[..., None] + latent.shared @ (at.size.mean[:, None] + at.size.scale * outer.moved)
-    middle = shared + latent.own @ np.einsum("bks,kcs->cbs", at.size.root, outer.centre)
+    count, countries = 2 * len(noise), len(uniform)
+    shared = latent.offset[..., None] + latent.shared @ (at.size.mean[:, None] + at.size.scale * moved.shared)
+    middle = shared + latent.own @ np.einsum("bks,kcs->cbs", at.size.root, moved.centre)
     log_density = -0.5 * log_determinant(at.arrow.own)
-    log_weight, effects = np.empty((INNER_DRAWS, countries, draws)), np.empty((INNER_DRAWS, width, countries, draws))
-    for pair in range(0, INNER_DRAWS, 2):
-        noise = rng.standard_normal((width, countries, draws))
-        step = backward(at.arrow.own, noise)
-        moved = latent.own @ np.einsum("bks,kcs->cbs", at.size.root, step)
+    log_weight, effects = np.empty((count, *uniform.shape)), np.empty((count, *moved.centre.shape))
+    for pair, own_noise in enumerate(noise):
+        step = backward(at.arrow.own, own_noise)
+        change = latent.own @ np.einsum("bks,kcs->cbs", at.size.root, step)
         for side, sign in enumerate((1.0, -1.0)):
-            w = outer.centre + sign * step
-            prior = -0.5 * (w**2).sum(axis=0) - np.einsum("bs,bcs->cs", outer.pull, w) / countries
-            log_weight[pair + side] = cell_log_likelihood(latent, middle + sign * moved) + prior + 0.5 * (noise**2).sum(axis=0) + log_density
-            effects[pair + side] = w
+            w = moved.centre + sign * step
+            prior = -0.5 * (w**2).sum(axis=0) - np.einsum("bs,bcs->cs", moved.pull, w) / countries
+            log_weight[2 * pair + side] = cell_log_likelihood(latent, middle + sign * change) + prior + 0.5 * (own_noise**2).sum(axis=0) + log_density
+            effects[2 * pair + side] = w
     top = log_weight.max(axis=0)
     weight = np.exp(log_weight - top)
     total = weight.sum(axis=0)
-    kept = (np.cumsum(weight, axis=0) < rng.uniform(size=(countries, draws)) * total).sum(axis=0)
-    chosen = np.take_along_axis(effects, np.minimum(kept, INNER_DRAWS - 1)[None, None], axis=0)[0]
-    return (np.log(total / INNER_DRAWS) + top).sum(axis=0), chosen
+    kept = (np.cumsum(weight, axis=0) < uniform * total).sum(axis=0)
+    chosen = np.take_along_axis(effects, np.minimum(kept, count - 1)[None, None], axis=0)[0]
+    return (np.log(total / count) + top).sum(axis=0), chosen
 
 
 def _weighted_batch(posterior: _Posterior, proposal: SplitT, zeta: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Effects and log weights for some draws of hyperparameters."""
-    latent = posterior.latent
+    """Mirrored pairs of effects and their log weights for some draws of hyperparameters: (G, 2, draws), (B, C, 2, draws), (2, draws)."""
+    latent, draws = posterior.latent, zeta.shape[1]
     at = condition(latent, posterior.curvature, zeta, posterior.start, 8)
-    outer = _draw_outer(at, posterior.absorb, rng)
-    log_countries, w = _integrate_countries(latent, at, outer, rng)
-    mean = w.mean(axis=1)
-    remainder = -0.5 * (np.einsum("gbs,bs->gs", outer.carry, mean - outer.mean) ** 2).sum(axis=0)
-    log_weight = log_hyper_prior(latent, zeta) + log_countries + outer.log_link + remainder - outer.log_proposal - proposal.log_density(zeta)
-    return outer.moved + np.einsum("gbs,bs->gs", outer.carry, mean), w - mean[:, None], log_weight
+    outer = _Outer(at, posterior.absorb)
+    noise = rng.standard_normal((posterior.shared_width, draws))
+    own_noise = rng.standard_normal((INNER_DRAWS // 2, posterior.own_width, posterior.countries, draws))
+    uniform = rng.uniform(size=(posterior.countries, draws))
+    fixed = log_hyper_prior(latent, zeta) - proposal.log_density(zeta)
+    parts = []
+    for sign in (1.0, -1.0):
+        moved = outer.move(sign * noise)
+        log_countries, w = _integrate_countries(latent, at, moved, sign * own_noise, uniform)
+        mean = w.mean(axis=1)
+        remainder = -0.5 * (np.einsum("gbs,bs->gs", outer.carry, mean - moved.mean) ** 2).sum(axis=0)
+        log_weight = fixed + log_countries + moved.log_link + remainder - moved.log_proposal
+        parts.append((moved.shared + np.einsum("gbs,bs->gs", outer.carry, mean), w - mean[:, None], log_weight))
+    h, v, log_weights = (np.stack([part[k] for part in parts], axis=-2) for k in range(3))
+    return h, v, log_weights
 
 
-def _raw_draws(posterior: _Posterior, proposal: SplitT, draws: int, seed: int, batch: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Hyperparameters, shared and country effects, and log weights, of some draws from a proposal."""
+_Raw = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+
+
+def _raw_draws(posterior: _Posterior, proposal: SplitT, pairs: int, seed: int, batch: int) -> _Raw:
+    """Hyperparameters, shared and country effects, and log weights, of mirrored pairs of draws from a proposal."""
     rng = np.random.default_rng([seed, batch])
-    zeta = proposal.draw(draws, seed + batch)
-    parts = [_weighted_batch(posterior, proposal, zeta[:, at : at + posterior.batch], rng) for at in range(0, draws, posterior.batch)]
+    zeta = proposal.draw(pairs, seed + batch)
+    parts = [_weighted_batch(posterior, proposal, zeta[:, at : at + posterior.batch], rng) for at in range(0, pairs, posterior.batch)]
     h, v, log_weights = (np.concatenate([part[k] for part in parts], axis=-1) for k in range(3))
     return zeta, h, v, np.where(np.isnan(log_weights), -np.inf, log_weights)
 
 
-def _weighed(raw: tuple[FloatArray, FloatArray, FloatArray, FloatArray], rounds: int) -> LaplaceDraws:
+def _weighed(raw: _Raw, rounds: int) -> LaplaceDraws:
     zeta, h, v, log_weights = raw
     if not np.isfinite(log_weights).any():
         raise FitError("no draw of the Laplace engine has a finite weight; use engine='nuts'")
     log_weights = np.maximum(log_weights - log_weights.max(), -700.0)
-    weights, pareto_k = smoothed_weights(log_weights)
-    return LaplaceDraws(zeta=zeta, h=h, v=v, log_weights=log_weights, weights=weights, pareto_k=pareto_k, rounds=rounds)
+    weights, pareto_k = smoothed_weights(log_weights.ravel())
+    return LaplaceDraws(zeta=zeta, h=h, v=v, weights=weights.reshape(log_weights.shape), pareto_k=pareto_k, rounds=rounds)
 
 
 def draw_by_laplace(latent: LatentGaussian, draws: int, seed: int, *, rounds: int = 3) -> LaplaceDraws:
@@ -245,7 +266,7 @@ def draw_by_laplace(latent: LatentGaussian, draws: int, seed: int, *, rounds: in
     latent
         The model.
     draws
-        Draws of hyperparameters and effects.
+        Draws, in mirrored pairs that share hyperparameters.
     seed
         Same seed, versions and machine: bitwise the same draws.
     rounds
@@ -268,17 +289,22 @@ def draw_by_laplace(latent: LatentGaussian, draws: int, seed: int, *, rounds: in
             proposal = SplitT(np.zeros(0), np.zeros((0, 0)), np.zeros(0), np.zeros(0))
         else:
             proposal = posterior.explore()
-        raw = _raw_draws(posterior, proposal, draws, seed, 1)
+        raw = _raw_draws(posterior, proposal, draws // 2, seed, 1)
         best = _weighed(raw, 1)
         while best.rounds < rounds:
+            pairs = best.zeta.shape[1]
             if not best.pareto_k < limits.PARETO_K_BELOW:
-                proposal = refitted(proposal, best.zeta, best.weights)
-                raw = _raw_draws(posterior, proposal, 2 * best.zeta.shape[1], seed, best.rounds + 1)
+                proposal = refitted(proposal, best.zeta, best.weights.sum(axis=0))
+                raw = _raw_draws(posterior, proposal, 2 * pairs, seed, best.rounds + 1)
             elif best.effective < limits.ENGINE_EFFECTIVE:
-                missing = 1.15 * limits.ENGINE_EFFECTIVE / best.effective - 1
-                more = _raw_draws(posterior, proposal, int(np.ceil(min(missing, 4.0) * best.zeta.shape[1])), seed, best.rounds + 1)
-                raw = (np.concatenate([raw[0], more[0]], -1), np.concatenate([raw[1], more[1]], -1), np.concatenate([raw[2], more[2]], -1), np.concatenate([raw[3], more[3]], -1))
+                missing = min(1.15 * limits.ENGINE_EFFECTIVE / best.effective - 1, 4.0)
+                more = _raw_draws(posterior, proposal, int(np.ceil(missing * pairs)), seed, best.rounds + 1)
+                raw = (_joined(raw[0], more[0]), _joined(raw[1], more[1]), _joined(raw[2], more[2]), _joined(raw[3], more[3]))
             else:
                 break
             best = _weighed(raw, best.rounds + 1)
     return best
+
+
+def _joined(first: FloatArray, second: FloatArray) -> FloatArray:
+    return np.concatenate([first, second], axis=-1)

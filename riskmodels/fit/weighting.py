@@ -132,31 +132,40 @@ def _pareto_shape(excess: FloatArray) -> FloatArray:
 def effective_draws(values: FloatArray, weights: FloatArray, tail: float) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Effective draws of weighted means and of tail probabilities, and the Monte Carlo error of the mean.
 
+    Draws at the same place of several chains count as one cluster, so that mirrored pairs, which share
+    hyperparameters and whose other errors cancel, are judged by what they are worth together.
+
     Parameters
     ----------
     values
-        Shape (draws, quantities).
+        Shape (chain, draw, quantities).
     weights
-        Shape (draws,), summing to one.
+        Shape (chain, draw), summing to one.
     tail
         Probability beyond each interval end.
 
     Returns
     -------
     tuple of numpy.ndarray
-        Bulk and tail effective draws and the error, one per quantity; NaN for a quantity that never varies.
+        Bulk and tail effective draws and the error, one per quantity; NaN for a quantity that never varies. Where
+        errors cancel, effective draws can exceed the draws made.
 
     References
     ----------
-    Owen 2013, Monte Carlo theory, methods and examples, chapter 9 (self-normalised importance sampling).
+    Owen 2013, Monte Carlo theory, methods and examples, chapters 8 (antithetic) and 9 (self-normalised) sampling.
     """
-    centred = (values - weights @ values) ** 2
+    flat, own = values.reshape(-1, values.shape[-1]), weights.ravel()
+
+    def squared_error(deviation: FloatArray) -> FloatArray:
+        return np.asarray((np.einsum("cs,csq->sq", weights, deviation.reshape(values.shape)) ** 2).sum(axis=0))
+
     with np.errstate(all="ignore"):
-        variance, error = weights @ centred, (weights**2) @ centred
+        deviation = flat - own @ flat
+        variance, error = own @ deviation**2, squared_error(deviation)
         bulk = np.where(variance > 0, variance / error, np.nan)
         tails = []
-        for end in weighted_quantile(values, weights, np.array([tail, 1 - tail])):
-            below = (values <= end).astype(float)
-            share = weights @ below
-            tails.append(share * (1 - share) / ((weights**2) @ (below - share) ** 2))
+        for end in weighted_quantile(flat, own, np.array([tail, 1 - tail])):
+            below = (flat <= end).astype(float)
+            share = own @ below
+            tails.append(share * (1 - share) / squared_error(below - share))
     return bulk, np.where(variance > 0, np.minimum(*tails), np.nan), np.sqrt(error)

@@ -19,20 +19,23 @@ Named = dict[str, tuple[tuple[str, ...], FloatArray]]
 
 
 def named_draws(latent: LatentGaussian, cells: Cells, spec: PrevalenceSpec, zeta: FloatArray, h: FloatArray, v: FloatArray) -> xr.Dataset:
-    """Name draws of hyperparameters, shared effects and country effects; one chain.
+    """Name draws of hyperparameters, shared effects and country effects; a pair of mirrored draws is two chains.
 
     Parameters
     ----------
     latent, cells, spec
         The model, as `latent_prevalence_model` made it.
     zeta, h, v
-        Shapes (dimension, draws), (G, draws), (B, countries, draws).
+        Shapes (dimension, draws), (G, chains, draws), (B, countries, chains, draws).
 
     Returns
     -------
     xarray.Dataset
         The variables of a sampled fit, `prevalence` among them, dims (chain, draw, ...).
     """
+    chains, pairs = h.shape[-2:]
+    zeta = np.tile(zeta, chains)
+    h, v = h.reshape(len(h), -1), v.reshape(*v.shape[:2], -1)
     values = hyper_values(latent, zeta)
     mean, scale = shared_scale(latent, values, zeta.shape[-1])
     shared = mean[:, None] + scale * h
@@ -50,7 +53,7 @@ def named_draws(latent: LatentGaussian, cells: Cells, spec: PrevalenceSpec, zeta
         columns = country_columns(terms[COUNTRY], cells)
         coords |= {COUNTRY_COLUMN: columns, f"{COUNTRY_COLUMN}_other": columns}
     used = {dim for dims, _ in named.values() for dim in dims}
-    data = {name: (("chain", "draw", *dims), np.ascontiguousarray(np.moveaxis(array, -1, 0))[None]) for name, (dims, array) in named.items()}
+    data = {name: (("chain", "draw", *dims), np.moveaxis(array, -1, 0).reshape(chains, pairs, *array.shape[:-1])) for name, (dims, array) in named.items()}
     return xr.Dataset(data, coords={name: levels for name, levels in coords.items() if name in used})
 
 
