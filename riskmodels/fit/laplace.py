@@ -35,7 +35,7 @@ from riskmodels.fit import limits
 from riskmodels.fit.arrow import backward, cholesky, forward, log_determinant
 from riskmodels.fit.conditional import Conditional, Curvature, cell_log_likelihood, condition, logits
 from riskmodels.fit.hyperposterior import SplitT, find_mode, refitted, shape_around
-from riskmodels.fit.weighting import smoothed_weights
+from riskmodels.fit.weighting import effective_draws, smoothed_weights
 from riskmodels.models.latent import LatentGaussian, log_hyper_prior
 
 FloatArray = npt.NDArray[np.float64]
@@ -71,8 +71,13 @@ class LaplaceDraws:
 
     @property
     def effective(self) -> float:
-        """Effective number of draws of the hyperparameters, ``1 / sum w^2`` over the pairs, which share them."""
-        return float(1 / (self.weights.sum(axis=0) ** 2).sum())
+        """Least effective number of draws of any hyperparameter, centre or tails; pairs share them and count once."""
+        weights = self.weights.sum(axis=0)
+        overall = float(1 / (weights**2).sum())
+        if not len(self.zeta):
+            return overall
+        _, tails, _ = effective_draws(self.zeta.T[None], weights[None], 0.05)
+        return min(overall, float(np.min(tails)))
 
 
 class _Posterior:

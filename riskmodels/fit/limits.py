@@ -12,7 +12,7 @@ DIVERGENCES_AT_MOST = 0.0
 EBFMI_AT_LEAST = 0.3
 #: Pareto k-hat of importance weights must lie below (Vehtari et al. 2024, JMLR 25).
 PARETO_K_BELOW = 0.7
-#: Effective draws that the Laplace engine aims at before it stops refining its proposal.
-ENGINE_EFFECTIVE = 1000.0
+#: Effective draws of the hyperparameters that the Laplace engine aims at before it stops drawing more.
+ENGINE_EFFECTIVE = 500.0
 #: More hyperparameters than this are left to NUTS: importance weights over them degenerate.
 LAPLACE_HYPERPARAMETERS_AT_MOST = 20

@@ -45,7 +45,7 @@ class SamplerSpec:
     """
 
     engine: Engine = "auto"
-    weighted_draws: int = 2000
+    weighted_draws: int = 3000
     draws: int = 2000
     tune: int = 1000
     chains: int = 4
@@ -57,7 +57,7 @@ class SamplerSpec:
         problems = []
         if self.engine not in ("auto", "laplace", "nuts"):
             problems.append(Problem("E196", "no such engine", "engine", 1, "choose among auto, laplace, nuts"))
-        for name, least, remedy in (("weighted_draws", 500, "use 2000 or more"), ("draws", 100, "use 1000 or more"), ("tune", 100, "use 500 or more"), ("chains", 2, "use 4: convergence cannot be judged from one chain"), ("seed", 0, "use a whole number from 0")):
+        for name, least, remedy in (("weighted_draws", 500, "use 3000 or more"), ("draws", 100, "use 1000 or more"), ("tune", 100, "use 500 or more"), ("chains", 2, "use 4: convergence cannot be judged from one chain"), ("seed", 0, "use a whole number from 0")):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 problems.append(Problem("E196", f"{name} must be a whole number of at least {least}", name, 1, remedy))

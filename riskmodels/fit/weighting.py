@@ -163,8 +163,9 @@ def effective_draws(values: FloatArray, weights: FloatArray, tail: float) -> tup
         deviation = flat - own @ flat
         variance, error = own @ deviation**2, squared_error(deviation)
         bulk = np.where(variance > 0, variance / error, np.nan)
+        equal = flat[systematic_resample(own, len(own), np.random.default_rng(0))]
         tails = []
-        for end in weighted_quantile(flat, own, np.array([tail, 1 - tail])):
+        for end in np.quantile(equal, [tail, 1 - tail], axis=0):
             below = (flat <= end).astype(float)
             share = own @ below
             tails.append(share * (1 - share) / squared_error(below - share))

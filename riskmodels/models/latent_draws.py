@@ -35,7 +35,7 @@ def named_draws(latent: LatentGaussian, cells: Cells, spec: PrevalenceSpec, zeta
     """
     chains, pairs = h.shape[-2:]
     zeta = np.tile(zeta, chains)
-    h, v = h.reshape(len(h), -1), v.reshape(*v.shape[:2], -1)
+    h, v = h.reshape(len(h), chains * pairs), v.reshape(*v.shape[:2], chains * pairs)
     values = hyper_values(latent, zeta)
     mean, scale = shared_scale(latent, values, zeta.shape[-1])
     shared = mean[:, None] + scale * h
