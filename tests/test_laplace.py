@@ -13,8 +13,9 @@ from scipy.linalg import helmert, null_space
 
 import riskmodels as rm
 from riskmodels.design.cells import Cells, cells_from_frame
+from riskmodels.fit import laplace
 from riskmodels.fit.arrow import factorise
-from riskmodels.fit.conditional import log_likelihood, logits, sized
+from riskmodels.fit.conditional import condition, log_likelihood, logits, sized
 from riskmodels.fit.weighting import effective_draws, pareto_k, smoothed_weights, weighted_quantile
 from riskmodels.models import latent as latent_module
 from riskmodels.models.latent import hyper_values, latent_prevalence_model, log_hyper_prior
@@ -55,7 +56,7 @@ def test_arrow_is_the_dense_system_under_the_constraint(seed: int) -> None:
         assert arrow.log_determinant[s] - np.linalg.slogdet(inner)[1] == pytest.approx(width * np.log(countries))
     noise = rng.standard_normal((shared + width * countries, 40_000))
     one = type(arrow)(*(getattr(arrow, name)[..., :1] for name in ("own", "link", "shared", "pull_shared", "pull_own", "sums")))
-    dh, dv = one.spread(noise[:shared], noise[shared:].reshape(width, countries, -1))
+    dh, dv, _ = one.spread(noise[:shared], noise[shared:].reshape(width, countries, -1))
     spread = np.cov(np.concatenate([dh, dv.transpose(1, 0, 2).reshape(width * countries, -1)]))
     dense = np.zeros((len(force), len(force)))
     dense[:shared, :shared] = top[..., 0]
@@ -233,9 +234,9 @@ def test_pareto_k_of_many_quantities_is_the_librarys() -> None:
     for spread in (0.1, 1.0, 2.0, 3.0):
         log_weights = rng.normal(0, spread, 4000)
         weights = np.exp(log_weights - log_weights.max())
-        mine = pareto_k(np.full((4000, 2), 0.3), weights / weights.sum())
+        mine = pareto_k(np.full((1, 4000, 2), 0.3), weights[None] / weights.sum())
         np.testing.assert_allclose(mine, smoothed_weights(log_weights)[1], atol=0.03)
-    assert np.isnan(pareto_k(np.array([[1.0], [np.nan]] * 300), rng.uniform(0.5, 1, 600) / 450)).all()
+    assert np.isnan(pareto_k(np.array([[1.0], [np.nan]] * 300)[None], rng.uniform(0.5, 1, (1, 600)) / 450)).all()
 
 
 def test_weighted_quantiles_and_effective_draws_of_equal_weights() -> None:
@@ -246,3 +247,24 @@ def test_weighted_quantiles_and_effective_draws_of_equal_weights() -> None:
     np.testing.assert_allclose(bulk, 4000)
     np.testing.assert_allclose(tail, 4000, rtol=1e-6)
     np.testing.assert_allclose(error, x.std(axis=0) / np.sqrt(4000))
+
+
+def test_both_ways_of_integrating_effects_estimate_the_same() -> None:
+    """Country by country and all at once, at the same hyperparameters: equal marginal likelihoods, equal mean logits."""
+    cells = subgroup_cells(3, countries=6)
+    latent = latent_prevalence_model(cells, rm.PrevalenceSpec(interactions=(("country", "age"), ("country", "gender"))))
+    posterior = laplace._Posterior(latent)
+    zeta = np.tile(np.random.default_rng(4).normal(scale=0.5, size=(latent.dimension, 1)), 4000)
+    at = condition(latent, posterior.curvature, zeta, posterior.start, 8)
+    found = []
+    for h, v, log_weights in (laplace._by_country(posterior, at, laplace._Outer(at, posterior.absorb), np.random.default_rng(5)), laplace._jointly(posterior, at, np.random.default_rng(6))):
+        weights = np.exp(log_weights - log_weights.max())
+        pairs = weights.mean(axis=0)
+        p = special.expit(np.stack([logits(latent, at.size, h[:, k], v[:, :, k], plain=True).reshape(-1, 4000)[0] for k in (0, 1)]))
+        mean = (weights * p).sum() / weights.sum()
+        error = np.sqrt((((weights * (p - mean)).sum(axis=0)) ** 2).sum()) / weights.sum()
+        found.append((np.log(pairs.mean()) + log_weights.max(), pairs.std() / pairs.mean() / np.sqrt(4000), mean, error))
+    a, b = found
+    assert abs(a[0] - b[0]) < 4 * np.hypot(a[1], b[1])
+    assert abs(a[2] - b[2]) < 4 * np.hypot(a[3], b[3])
+    assert max(a[1], b[1]) < 0.05

@@ -69,4 +69,4 @@ def summarise(draws: FloatArray, probability: float, interval: IntervalKind, wei
     mean = own @ flat
     bulk, tail, error = effective_draws(draws, weights, (1 - probability) / 2)
     centre = {"estimate": mean, "median": weighted_quantile(flat, own, np.array([0.5]))[0], "sd": np.sqrt(own @ (flat - mean) ** 2)}
-    return pd.DataFrame({**centre, **words, "mcse": error, "rhat": np.nan, "pareto_k": pareto_k(flat, own), "ess_bulk": bulk, "ess_tail": tail})
+    return pd.DataFrame({**centre, **words, "mcse": error, "rhat": np.nan, "pareto_k": pareto_k(draws, weights), "ess_bulk": bulk, "ess_tail": tail})

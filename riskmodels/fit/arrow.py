@@ -6,7 +6,7 @@ factorisation is one vectorised operation over countries and draws.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -105,11 +105,21 @@ class Arrow:
         force = backward(self.sums, forward(self.sums, v.sum(axis=1)))
         return h - np.einsum("gks,ks->gs", self.pull_shared, force), v - np.einsum("bkcs,ks->bcs", self.pull_own, force)
 
-    def spread(self, shared_noise: FloatArray, own_noise: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Turn standard normals, shapes (G, draws) and (B, C, draws), into deviations with this precision."""
+    def spread(self, shared_noise: FloatArray, own_noise: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Turn standard normals, shapes (G, draws) and (B, C, draws), into deviations with this precision.
+
+        The third value is the quadratic form of the precision at these deviations, shape (draws,).
+        """
         h = backward(self.shared, shared_noise)
         v = backward(self.own, own_noise - np.einsum("bgcs,gs->bcs", self.link, h))
-        return self.restore(h, v)
+        square = (shared_noise**2).sum(axis=0) + (own_noise**2).sum(axis=(0, 1))
+        if len(self.own):
+            square = square - (forward(self.sums, v.sum(axis=1)) ** 2).sum(axis=0)
+        return *self.restore(h, v), square
+
+    def take(self, draws: npt.NDArray[np.bool_]) -> Arrow:
+        """Only some of the draws."""
+        return Arrow(*(getattr(self, part.name)[..., draws] for part in fields(self)))
 
 
 def factorise(shared: FloatArray, link: FloatArray, own: FloatArray) -> Arrow:

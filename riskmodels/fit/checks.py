@@ -142,7 +142,7 @@ def check_weighted(draws: Mapping[str, FloatArray], weights: FloatArray, what: s
         Shape (chain, draw), summing to one.
     """
     found = {name: effective_draws(array.reshape(*weights.shape, -1), weights, 0.05) for name, array in draws.items()}
-    tails = {name: pareto_k(array.reshape(weights.size, -1), weights.ravel()) for name, array in draws.items()}
+    tails = {name: pareto_k(array.reshape(*weights.shape, -1), weights) for name, array in draws.items()}
     return [
         below(f"k-hat of {what}", *_worst(tails, highest=True), limits.PARETO_K_BELOW),
         at_least(f"bulk effective draws of {what}", *_worst({name: parts[0] for name, parts in found.items()}, highest=False), limits.ESS_AT_LEAST),

@@ -109,6 +109,11 @@ class Conditional:
     log_marginal: FloatArray
     last_step: FloatArray
 
+    def take(self, draws: npt.NDArray[np.bool_]) -> Conditional:
+        """Only some of the draws."""
+        size = Sized(self.size.mean, self.size.scale[:, draws], self.size.root[..., draws])
+        return Conditional(self.zeta[:, draws], size, self.h[:, draws], self.v[..., draws], self.arrow.take(draws), self.log_marginal[draws], self.last_step[draws])
+
 
 def _first_step(latent: LatentGaussian, curvature: Curvature, size: Sized, eta: FloatArray) -> tuple[Arrow, FloatArray, FloatArray]:
     """Weighted least squares for the effects at given logits (countries, places, 1): the first Newton step.

@@ -13,7 +13,8 @@ The link: country effects sum to zero over countries. With free effects ``w_c`` 
 their mean ``a``, ``v_c = w_c - a`` sum to zero, and the likelihood does not change when ``a`` moves into the shared
 effects, ``h' = h - T a``. Given ``h'`` the ``w_c`` then meet only in the prior of ``h = h' + T a``. Its expansion to
 first order around the expected ``a`` is shared out to the countries; the remainder, bounded and close to one, enters
-the final weight. Nothing is approximated in the end: every draw is weighted against the exact joint density.
+the final weight. Where a shared effect is nearly zero by its prior, the link is strong: there all effects are drawn
+jointly, several times, and one draw is kept in the same way. Nothing is approximated in the end: every draw is weighted against the exact joint density.
 
 References
 ----------
@@ -33,7 +34,7 @@ from threadpoolctl import threadpool_limits
 from riskmodels.errors import FitError
 from riskmodels.fit import limits
 from riskmodels.fit.arrow import backward, cholesky, forward, log_determinant
-from riskmodels.fit.conditional import Conditional, Curvature, cell_log_likelihood, condition, logits
+from riskmodels.fit.conditional import Conditional, Curvature, cell_log_likelihood, condition, log_likelihood, logits
 from riskmodels.fit.hyperposterior import SplitT, find_mode, refitted, shape_around
 from riskmodels.fit.weighting import effective_draws, smoothed_weights
 from riskmodels.models.latent import LatentGaussian, log_hyper_prior
@@ -42,6 +43,14 @@ FloatArray = npt.NDArray[np.float64]
 
 #: Draws of every country's effects per draw of everything else.
 INNER_DRAWS = 4
+#: Share and degrees of freedom of the heavy-tailed part of the effects' proposals: a normal alone is too light where
+#: a cell has few cases.
+HEAVY_SHARE = 0.15
+HEAVY_DEGREES = 4.0
+#: Draws of all effects together, where countries are too strongly linked to be integrated one by one.
+JOINT_DRAWS = 8
+#: Expected loss in the log weight through the link between countries from which they are integrated together.
+STRONG_LINK = 0.1
 #: Numbers in the largest array of one batch of draws: what stays in a processor's cache.
 NUMBERS_AT_ONCE = 500_000
 
@@ -78,6 +87,29 @@ class LaplaceDraws:
             return overall
         _, tails, _ = effective_draws(self.zeta.T[None], weights[None], 0.05)
         return min(overall, float(np.min(tails)))
+
+
+def heavy_radius(rng: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
+    """What divides standard normals so that a share `HEAVY_SHARE` of draws is Student-t: heavy tails as a defence."""
+    radius = np.sqrt(rng.chisquare(HEAVY_DEGREES, shape) / HEAVY_DEGREES)
+    return np.where(rng.uniform(size=shape) < HEAVY_SHARE, radius, 1.0)
+
+
+def heavy_normals(rng: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
+    """Such noise, shape (k, ..., draws), one radius per draw over the first axis."""
+    return np.asarray(rng.standard_normal(shape) / heavy_radius(rng, shape[1:]))
+
+
+def log_heavy(square: FloatArray, size: int) -> FloatArray:
+    """Log density of that noise at squared length `square` in `size` dimensions, with the normal's constant left out.
+
+    References
+    ----------
+    Hesterberg 1995, Technometrics 37, 185-194 (defensive mixtures).
+    """
+    constant = special.gammaln((HEAVY_DEGREES + size) / 2) - special.gammaln(HEAVY_DEGREES / 2) - 0.5 * size * np.log(HEAVY_DEGREES / 2)
+    heavy = constant - 0.5 * (HEAVY_DEGREES + size) * np.log1p(square / HEAVY_DEGREES)
+    return np.logaddexp(np.log1p(-HEAVY_SHARE) - 0.5 * square, np.log(HEAVY_SHARE) + heavy)
 
 
 class _Posterior:
@@ -140,10 +172,10 @@ class _Outer:
         self.left = (np.eye(len(self.total))[:, :, None] + np.einsum("bks,kds->bds", self.total, self.square) / countries**2).transpose(2, 0, 1)
 
     def move(self, noise: FloatArray) -> _Moved:
-        """Shared effects at standard normals of shape (G, draws), and the quadratic of the arrow solved for the countries."""
+        """Shared effects at standardised noise of shape (G, draws), and the quadratic of the arrow solved for the countries."""
         at, countries = self.at, self.countries
         step = np.einsum("ghs,hs->gs", self.root, noise)
-        log_proposal = -0.5 * (noise**2).sum(axis=0) - 0.5 * log_determinant(self.root)
+        log_proposal = log_heavy((noise**2).sum(axis=0), len(noise)) - 0.5 * log_determinant(self.root)
         shared = at.h + step
         response = backward(at.arrow.own, np.einsum("bgcs,gs->bcs", at.arrow.link, step))
         toward = np.einsum("gbs,gs->bs", self.carry, step)
@@ -191,7 +223,7 @@ def _integrate_countries(latent: LatentGaussian, at: Conditional, moved: _Moved,
     Parameters
     ----------
     noise
-        Standard normals, shape (pairs, B, C, draws); each is used with both signs.
+        Standardised noise, shape (pairs, B, C, draws); each is used with both signs.
     uniform
         Decides which draw is kept, shape (C, draws).
 
@@ -206,12 +238,13 @@ def _integrate_countries(latent: LatentGaussian, at: Conditional, moved: _Moved,
     log_density = -0.5 * log_determinant(at.arrow.own)
     log_weight, effects = np.empty((count, *uniform.shape)), np.empty((count, *moved.centre.shape))
     for pair, own_noise in enumerate(noise):
+        log_noise = log_heavy((own_noise**2).sum(axis=0), len(own_noise))
         step = backward(at.arrow.own, own_noise)
         change = latent.own @ np.einsum("bks,kcs->cbs", at.size.root, step)
         for side, sign in enumerate((1.0, -1.0)):
             w = moved.centre + sign * step
             prior = -0.5 * (w**2).sum(axis=0) - np.einsum("bs,bcs->cs", moved.pull, w) / countries
-            log_weight[2 * pair + side] = cell_log_likelihood(latent, middle + sign * change) + prior + 0.5 * (own_noise**2).sum(axis=0) + log_density
+            log_weight[2 * pair + side] = cell_log_likelihood(latent, middle + sign * change) + prior - log_noise + log_density
             effects[2 * pair + side] = w
     top = log_weight.max(axis=0)
     weight = np.exp(log_weight - top)
@@ -221,25 +254,72 @@ def _integrate_countries(latent: LatentGaussian, at: Conditional, moved: _Moved,
     return (np.log(total / count) + top).sum(axis=0), chosen
 
 
-def _weighted_batch(posterior: _Posterior, proposal: SplitT, zeta: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mirrored pairs of effects and their log weights for some draws of hyperparameters: (G, 2, draws), (B, C, 2, draws), (2, draws)."""
-    latent, draws = posterior.latent, zeta.shape[1]
-    at = condition(latent, posterior.curvature, zeta, posterior.start, 8)
-    outer = _Outer(at, posterior.absorb)
-    noise = rng.standard_normal((posterior.shared_width, draws))
-    own_noise = rng.standard_normal((INNER_DRAWS // 2, posterior.own_width, posterior.countries, draws))
+_Batch = tuple[FloatArray, FloatArray, FloatArray]
+
+
+def _by_country(posterior: _Posterior, at: Conditional, outer: _Outer, rng: np.random.Generator) -> _Batch:
+    """Mirrored pairs with each country integrated by itself: (G, 2, draws), (B, C, 2, draws), log weights (2, draws)."""
+    latent, draws = posterior.latent, at.zeta.shape[1]
+    noise = heavy_normals(rng, (posterior.shared_width, draws))
+    own_noise = np.stack([heavy_normals(rng, (posterior.own_width, posterior.countries, draws)) for _ in range(INNER_DRAWS // 2)])
     uniform = rng.uniform(size=(posterior.countries, draws))
-    fixed = log_hyper_prior(latent, zeta) - proposal.log_density(zeta)
     parts = []
     for sign in (1.0, -1.0):
         moved = outer.move(sign * noise)
         log_countries, w = _integrate_countries(latent, at, moved, sign * own_noise, uniform)
         mean = w.mean(axis=1)
         remainder = -0.5 * (np.einsum("gbs,bs->gs", outer.carry, mean - moved.mean) ** 2).sum(axis=0)
-        log_weight = fixed + log_countries + moved.log_link + remainder - moved.log_proposal
+        log_weight = log_countries + moved.log_link + remainder - moved.log_proposal
         parts.append((moved.shared + np.einsum("gbs,bs->gs", outer.carry, mean), w - mean[:, None], log_weight))
     h, v, log_weights = (np.stack([part[k] for part in parts], axis=-2) for k in range(3))
     return h, v, log_weights
+
+
+def _jointly(posterior: _Posterior, at: Conditional, rng: np.random.Generator) -> _Batch:
+    """The same with all effects integrated at once: exact however strongly the countries are linked."""
+    latent, draws, pairs = posterior.latent, at.zeta.shape[1], JOINT_DRAWS // 2
+    log_weight, h, v = np.empty((2 * pairs, draws)), np.empty((2 * pairs, *at.h.shape)), np.empty((2 * pairs, *at.v.shape))
+    size = posterior.shared_width + posterior.own_width * (posterior.countries - 1)
+    constant = 0.5 * (at.arrow.log_determinant - posterior.own_width * np.log(posterior.countries))
+    for pair in range(pairs):
+        radius = heavy_radius(rng, (draws,))
+        step_h, step_v, square = at.arrow.spread(rng.standard_normal(at.h.shape) / radius, rng.standard_normal(at.v.shape) / radius)
+        log_noise = log_heavy(square, size)
+        for side, sign in enumerate((1.0, -1.0)):
+            place = 2 * pair + side
+            h[place], v[place] = at.h + sign * step_h, at.v + sign * step_v
+            prior = -0.5 * (h[place] ** 2).sum(axis=0) - 0.5 * (v[place] ** 2).sum(axis=(0, 1))
+            log_weight[place] = log_likelihood(latent, logits(latent, at.size, h[place], v[place])) + prior - log_noise - constant
+    top = log_weight.max(axis=0)
+    weight = np.exp(log_weight - top)
+    uniform = rng.uniform(size=draws) * weight.sum(axis=0)
+    mirrored = np.arange(2 * pairs).reshape(-1, 2)[:, ::-1].ravel()
+    kept = np.minimum((np.cumsum(weight, axis=0) < uniform).sum(axis=0), 2 * pairs - 1)
+    image = mirrored[np.minimum((np.cumsum(weight[mirrored], axis=0) < uniform).sum(axis=0), 2 * pairs - 1)]
+    every, total = np.arange(draws), np.log(weight.mean(axis=0)) + top
+    return np.stack([np.moveaxis(h[k, :, every], 0, -1) for k in (kept, image)], axis=-2), np.stack([np.moveaxis(v[k, :, :, every], 0, -1) for k in (kept, image)], axis=-2), np.stack([total, total])
+
+
+def _weighted_batch(posterior: _Posterior, proposal: SplitT, zeta: FloatArray, rng: np.random.Generator) -> _Batch:
+    """Mirrored pairs for some draws of hyperparameters, each by the way that suits how strongly countries are linked."""
+    latent = posterior.latent
+    at = condition(latent, posterior.curvature, zeta, posterior.start, 8)
+    outer = _Outer(at, posterior.absorb)
+    linked = 0.5 * np.einsum("bds,dbs->s", outer.square, outer.total) / posterior.countries**2 > STRONG_LINK
+    fixed = log_hyper_prior(latent, zeta) - proposal.log_density(zeta)
+    if not linked.any():
+        h, v, log_weights = _by_country(posterior, at, outer, rng)
+        return h, v, log_weights + fixed
+    h, v, log_weights = _jointly(posterior, at.take(linked), rng)
+    full = (np.empty((*h.shape[:-1], len(linked))), np.empty((*v.shape[:-1], len(linked))), np.empty((2, len(linked))))
+    parts = [(linked, (h, v, log_weights))]
+    if not linked.all():
+        loose = at.take(~linked)
+        parts.append((~linked, _by_country(posterior, loose, _Outer(loose, posterior.absorb), rng)))
+    for where, values in parts:
+        for target, value in zip(full, values, strict=True):
+            target[..., where] = value
+    return full[0], full[1], full[2] + fixed
 
 
 _Raw = tuple[FloatArray, FloatArray, FloatArray, FloatArray]

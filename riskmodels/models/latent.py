@@ -239,7 +239,7 @@ def _sd_of(prior: Prior, zeta: FloatArray) -> FloatArray:
 def _mixing_of(prior: Prior, zeta: FloatArray) -> FloatArray:
     """Variance factor, inverse gamma (df/2, df/2), at the quantile that `zeta` is of a standard normal."""
     half = float(prior.degrees or 1.0) / 2
-    return np.asarray(half / special.gammainccinv(half, special.ndtr(zeta)))
+    return np.asarray(half / np.maximum(special.gammaincinv(half, special.ndtr(-zeta)), 1e-8))
 
 
 def correlation_root(partial: FloatArray, size: int) -> FloatArray:
