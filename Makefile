@@ -3,7 +3,7 @@ PYTHON := $(shell for p in python3.13 python3.12 python3.14 python3 python $$HOM
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: reproduce test setup lint coverage-study clean
+.PHONY: reproduce test setup lint coverage-study calibrate bench clean
 
 setup: .venv/ready
 
@@ -18,7 +18,7 @@ reproduce: setup
 	$(BIN)/riskmodels reproduce disrupting-harm --out out
 
 lint: setup
-	$(BIN)/ruff check riskmodels tests benchmarks data
+	$(BIN)/ruff check riskmodels tests benchmarks calibration data
 	$(BIN)/mypy
 
 test: lint
@@ -26,6 +26,13 @@ test: lint
 
 coverage-study: setup
 	$(BIN)/python benchmarks/coverage_study.py
+
+calibrate: setup
+	$(BIN)/python calibration/calibrate.py
+
+bench: setup
+	$(BIN)/python benchmarks/bench.py
+	$(BIN)/python benchmarks/scaling.py
 
 clean:
 	rm -rf .venv out build *.egg-info

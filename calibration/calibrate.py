@@ -19,7 +19,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -115,10 +115,10 @@ def simulated(case: Case, number: int) -> tuple[dict[str, np.ndarray], Cells]:
 
 
 def replicate(name: str, number: int) -> dict[str, object]:
-    """One truth, one table, one fit, judged."""
+    """One truth, one table, one fit with a seed of its own, judged."""
     case = CASES[name]
     truth, cells = simulated(case, number)
-    return judged(truth, cells, rm.fit_model(cells, case.spec, case.sampler))
+    return judged(truth, cells, rm.fit_model(cells, case.spec, replace(case.sampler, seed=number)))
 
 
 def judged(truth: dict[str, np.ndarray], cells: Cells, fit: rm.Fit) -> dict[str, object]:

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import riskmodels as rm
-from riskmodels.provenance import hash_file
+from riskmodels.fit.fit import MODEL_CODE
+from riskmodels.provenance import hash_file, hash_of_code
 
 ROOMS = ["errors", "vocabulary", "provenance", "survey", "design", "models", "fit", "estimates", "release", "report", "sensitivity", "reproduction", "study", "cli"]
 ROOT = Path(rm.__file__).parent
@@ -35,6 +36,19 @@ def test_files_stay_under_400_lines() -> None:
 def test_public_names_exist_and_are_documented() -> None:
     for name in rm.__all__:
         assert (getattr(rm, name).__doc__ or "").strip(), name
+
+
+def test_calibration_certifies_the_code_at_hand() -> None:
+    """Simulation-based calibration: nothing outside the 99.9 % band, coverage within the bands of 1,000 replicates."""
+    results = [json.loads(path.read_text()) for path in sorted((ROOT.parent / "calibration").glob("*.json"))]
+    assert {result["engine"] for result in results} == {"laplace", "nuts"}
+    for result in results:
+        assert result["code_sha256"] == hash_of_code(*MODEL_CODE), f"run make calibrate again: the code has changed since {result['case']}"
+        assert result["outside_the_band"] == [], result["case"]
+        if result["engine"] == "laplace":
+            assert result["replicates"] >= 1000
+            for level, (low, high) in {"0.5": (0.448, 0.552), "0.9": (0.868, 0.930), "0.95": (0.926, 0.971)}.items():
+                assert low <= result["coverage_of_cells"][level]["covered"] <= high, result["case"]
 
 
 def test_import_loads_nothing_heavy() -> None:
