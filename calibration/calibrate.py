@@ -28,14 +28,20 @@ from joblib import Parallel, delayed
 
 import riskmodels as rm
 from riskmodels.design.cells import Cells, cells_from_frame
-from riskmodels.fit.fit import MODEL_CODE, fit_many
+from riskmodels.fit.fit import fit_many
 from riskmodels.models.latent import latent_prevalence_model
 from riskmodels.models.latent_draws import named_draws
-from riskmodels.provenance import hash_of_code, installed_versions
+from riskmodels.provenance import hash_file, installed_versions
 from riskmodels.survey.countries import ISO_ALPHA_3
 from riskmodels.survey.factors import Factor
 
 HERE = Path(__file__).parent
+ROOM = HERE.parent / "riskmodels"
+#: The code that these results certify.
+CERTIFIES = (
+    "design/dependence.py", "models/blocks.py", "models/effects.py", "models/latent.py", "models/latent_draws.py", "models/likelihoods.py", "models/predictor.py", "models/prevalence.py", "models/priors.py",
+    "fit/arrow.py", "fit/conditional.py", "fit/hyperposterior.py", "fit/laplace.py", "fit/sampler.py", "fit/weighting.py",
+)  # fmt: skip
 BAND = 0.999
 
 
@@ -166,7 +172,7 @@ def calibrate(name: str, replicates: int, workers: int) -> dict[str, object]:
     return {
         "case": name, "replicates": replicates, "band": round(limit, 3), "largest_distance": max(distances.values()), "outside_the_band": sorted(key for key, value in distances.items() if not value < limit),
         "distances": distances, "coverage_of_cells": coverage, "fits_that_passed_the_gate": int(sum(row["passed"] for row in found)), "engine": CASES[name].sampler.engine,
-        "seconds": round(time.perf_counter() - started, 1), "versions": installed_versions(), "code_sha256": hash_of_code(*MODEL_CODE), "commit": commit(),
+        "seconds": round(time.perf_counter() - started, 1), "versions": installed_versions(), "code_sha256": {name: hash_file(ROOM / name) for name in CERTIFIES}, "commit": commit(),
     }  # fmt: skip
 
 

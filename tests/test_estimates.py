@@ -24,6 +24,7 @@ from riskmodels.fit.weighting import smoothed_weights
 from riskmodels.release.gate import clear_published
 from riskmodels.report.export import combined_table, staged_folder, write_csv, write_workbook
 from riskmodels.sensitivity.priors import prior_sensitivity
+from riskmodels.survey.factors import Factor
 from riskmodels.survey.population import PopulationFrame
 from tests.conftest import COUNTRIES, make_cells, make_fit
 
@@ -219,11 +220,49 @@ def test_ahead_counts_sum_to_the_countries(fit: Fit) -> None:
     assert counts.table.set_index("indicator")["estimate"]["common"] > 5
     with pytest.raises(rm.InputError, match="E145"):
         rm.ahead_counts(fit, ["common"])
+    with pytest.raises(rm.InputError, match="E195"):
+        rm.probability_that(fit, "KEN", "KEN")
+
+
+def test_ahead_counts_keep_indicators_apart() -> None:
+    rows = [(c, ch, i) for c in COUNTRIES for ch in ("social media", "game") for i in ("a", "b", "c")]
+    frame = pd.DataFrame(rows, columns=["country", "channel", "indicator"]).assign(n=500.0, n_effective=400.0)
+    frame["yes_effective"] = np.where(frame["channel"] == "game", 80.0, 20.0)
+    cells = rm.cells_from_frame(frame, [Factor("country", COUNTRIES), Factor("channel", ("social media", "game")), Factor("indicator", ("a", "b", "c"))], base="all asked", source="published aggregates")
+    counts = rm.ahead_counts(make_fit(cells), factor="channel").table
+    assert len(counts) == 6
+    assert (counts[counts["channel"] == "game"]["estimate"] > 5.9).all()
+    assert set(counts["note"]) == {"of 6 asked about all 2"}
+
+
+def test_share_online_is_drawn_apart_from_the_prevalence() -> None:
+    """One country: the logit of children affected splits into two independent parts (their sum of variances)."""
+    cells = make_cells(("KEN",), items=("common",))
+    one = rm.fit_model(cells, sampler=rm.SamplerSpec(engine="laplace", weighted_draws=1000))
+    population = PopulationFrame(("KEN",), np.array([1e6]), np.array([0.5]), np.array([0.05]))
+    children = rm.burden_estimates(one, population).draws[..., 0]
+    prevalence = one.posterior["prevalence"].to_numpy()[..., 0]
+    assert abs(np.corrcoef(np.log(children / prevalence).ravel(), np.log(prevalence).ravel())[0, 1]) < 0.12
+
+
+def test_undeclared_levels_and_wrong_groups_are_refused() -> None:
+    good = pd.DataFrame({"country": ["KEN", "UGA"], "n_effective": [100.0, 100.0], "yes_effective": [5.0, 9.0]})
+    factors = [Factor("country", ("KEN", "UGA"))]
+    with pytest.raises(rm.InputError, match="E145") as error:
+        rm.cells_from_frame(good.assign(country=["KEN", "secret-id-77"]), factors, base="all asked", source="published aggregates")
+    assert "secret" not in str(error.value)
+    with pytest.raises(rm.InputError, match="no cell has"):
+        rm.cells_from_frame(good, [Factor("country", ("KEN", "UGA", "NAM"))], base="all asked", source="published aggregates")
+    with pytest.raises(rm.InputError, match="same children"):
+        rm.cells_from_frame(good.assign(same_children=[0, 0]), factors, base="all asked", source="published aggregates")
 
 
 def test_benchmarking_is_the_normal_update() -> None:
     """Against the conjugate formula on a proportion whose draws are nearly normal."""
-    fit = make_fit(make_cells(items=("common",)))
+    sampled = make_fit(make_cells(items=("common",)))
+    with pytest.raises(rm.InputError, match="NUTS"):
+        rm.benchmarked(sampled, pd.DataFrame({"country": ["KEN"], "prevalence": [0.1], "standard_error": [0.01]}))
+    fit = replace(sampled, weights=np.full((4, 500), 1 / 2000), engine="laplace")
     before = rm.prevalence_estimates(fit).table.set_index("country_code" if "country_code" in rm.prevalence_estimates(fit).table else "country")
     mean, sd = before.loc["KEN", ["estimate", "sd"]].astype(float)
     known = pd.DataFrame({"country": ["KEN"], "prevalence": [mean + sd], "standard_error": [sd]})

@@ -105,3 +105,28 @@ def test_log_likelihood_of_effective_counts() -> None:
     ours = compiled(point) - compiled({**point, "intercept": np.array(eta + 0.3)})
     log_mass = [stats.binom.logpmf(cells.yes_effective, cells.n_effective, 1 / (1 + np.exp(-e))).sum() for e in (eta, eta + 0.3)]
     assert ours == pytest.approx(log_mass[0] - log_mass[1], rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        rm.PrevalenceSpec(interactions=(("country", "indicator"), ("indicator", "country"))),
+        rm.PrevalenceSpec(interactions=(("country", "country"),)),
+        rm.PrevalenceSpec(country="none", interactions=(("country", "indicator"),)),
+        rm.PrevalenceSpec(continuous=("indicator",)),
+    ],
+)
+def test_interactions_that_would_be_fitted_twice_or_lost(spec: rm.PrevalenceSpec) -> None:
+    with pytest.raises(rm.InputError, match="E195"):
+        spec.terms_for(make_cells())
+
+
+def test_predictors_and_priors_that_are_not_whole() -> None:
+    cells = make_cells()
+    values = dict.fromkeys(cells.factor("country").levels, 0.5) | {"KEN": float("nan"), "UGA": 0.1}
+    with pytest.raises(rm.InputError, match="E185"):
+        rm.PrevalenceSpec(country_predictors={"gdp": values}).terms_for(cells)
+    with pytest.raises(rm.InputError, match="E195"):
+        rm.PrevalenceSpec.from_toml('[priors]\nintercept = {family = "normal", location = 0.0, scale = 1.0}\n')
+    with pytest.raises(rm.InputError, match="E195"):
+        rm.PrevalenceSpec.from_toml('interactions = [["a"]]\n')

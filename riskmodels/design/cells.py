@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from riskmodels.errors import InputError, Problem
+from riskmodels.errors import InputError, Problem, raise_if_stopping
 from riskmodels.provenance import hash_record
 from riskmodels.survey.factors import Factor
 from riskmodels.vocabulary import COUNTRY, INDICATOR, Base
@@ -75,12 +75,23 @@ class Cells:
             )
             if bad.any()
         ]
+        empty = [factor.name for place, factor in enumerate(self.factors) if len(self) and len(np.unique(self.index[:, place])) < len(factor)]
+        if empty:
+            problems.append(Problem("E145", "a factor declares levels that no cell has", ", ".join(empty), len(empty), "declare only the levels that occur"))
+        if len(self) and not self._groups_hold_the_same_children():
+            problems.append(Problem("E150", "cells said to hold the same children differ in more than the indicator", "same_children", 1, "number the groups of children across countries and subgroups"))
         if len(self) == 0:
             problems.append(Problem("E101", "no cell is left", "cells", 0, "check the selection of indicators, countries and subgroups"))
         elif len(np.unique(self.index, axis=0)) != len(self.index):
             problems.append(Problem("E150", "the same combination of levels stands twice", "cells", len(self.index) - len(np.unique(self.index, axis=0)), "collapse duplicates first"))
         if problems:
             raise InputError(problems, "cells")
+
+    def _groups_hold_the_same_children(self) -> bool:
+        """Whether every group of children has one level of each factor but indicator."""
+        others = [place for place, factor in enumerate(self.factors) if factor.name != INDICATOR]
+        described = np.unique(np.column_stack([self.same_children, self.index[:, others]]), axis=0)
+        return len(described) == len(np.unique(self.same_children))
 
     def __len__(self) -> int:
         """Give the number of cells."""
@@ -183,6 +194,12 @@ def cells_from_frame(frame: pd.DataFrame, factors: Sequence[Factor], *, base: Ba
     base, source, synthetic, warnings
         As in `Cells`.
     """
+    problems = []
+    for factor in factors:
+        unknown = ~frame[factor.name].astype(str).isin(factor.levels)
+        if unknown.any():
+            problems.append(Problem("E145", "values that are not among the declared levels", factor.name, int(unknown.sum()), "declare every level, or leave these rows out"))
+    raise_if_stopping(problems, "cells")
     index = np.column_stack([factor.codes(frame[factor.name].astype(str)) for factor in factors])
     n = frame["n"].to_numpy(float) if "n" in frame else np.full(len(frame), np.nan)
     n_effective = frame["n_effective"].to_numpy(float)

@@ -11,7 +11,7 @@ import pandas as pd
 from riskmodels.errors import InputError, Problem, raise_if_stopping
 from riskmodels.estimates.poststratify import Domains, domains_of
 from riskmodels.estimates.prevalence import cell_draws
-from riskmodels.fit.checks import at_least, below, convergence
+from riskmodels.fit.checks import at_least, below
 from riskmodels.fit.fit import Fit
 from riskmodels.fit.limits import ESS_AT_LEAST, PARETO_K_BELOW
 from riskmodels.fit.weighting import smoothed_weights
@@ -28,7 +28,7 @@ def benchmarked(fit: Fit, known: pd.DataFrame, *, population: PopulationFrame | 
     Parameters
     ----------
     fit
-        A checked fit.
+        A checked fit by the Laplace engine, whose draws are independent.
     known
         One row per national figure: `country` (code or label), `prevalence` and `standard_error` (proportions), and
         `indicator` where the cells have several. The figures must not come from the cells themselves.
@@ -50,21 +50,21 @@ def benchmarked(fit: Fit, known: pd.DataFrame, *, population: PopulationFrame | 
     --------
     >>> import pandas as pd
     >>> import riskmodels as rm
-    >>> fit = rm.fit_model(rm.example_cells(), sampler=rm.SamplerSpec(draws=1000, tune=500))
+    >>> fit = rm.fit_model(rm.example_cells(), sampler=rm.SamplerSpec(engine="laplace"))
     >>> registry = pd.DataFrame({"country": ["KEN"], "prevalence": [0.16], "standard_error": [0.02]})
     >>> nearer = rm.prevalence_estimates(benchmarked(fit, registry)).table
     """
+    if fit.weights is None:
+        raise InputError([Problem("E196", "draws by NUTS depend on one another: weighting them would overstate what they are worth", "engine", 1, "fit with engine='laplace'")], "national figures")
     domains = domains_of(fit.cells, [COUNTRY], population)
     rows = _matching_domains(fit, domains, known)
     values = domains.average(cell_draws(fit))
     target, error = known["prevalence"].to_numpy(float), known["standard_error"].to_numpy(float)
     log_weights = -0.5 * (((values[..., rows] - target) / error) ** 2).sum(axis=-1)
-    before = np.full(log_weights.shape, 1 / log_weights.size) if fit.weights is None else fit.weights
     with np.errstate(divide="ignore"):
-        combined = np.maximum(np.log(before) + log_weights, np.log(before).max() + log_weights.max() - 700.0)
-    weights, k_hat = smoothed_weights(combined.ravel())
-    independent = 1.0 if fit.weights is not None else float(np.clip(convergence(values[..., rows]).ess_bulk / log_weights.size, 0, 1).min())
-    left = independent / float((weights**2).sum())
+        combined = np.log(fit.weights) + log_weights
+    weights, k_hat = smoothed_weights(np.maximum(combined, combined.max() - 700.0).ravel())
+    left = float(1 / (weights.reshape(log_weights.shape).sum(axis=0) ** 2).sum())
     where = f"{len(known)} figures"
     checks = (*fit.checks, below("k-hat of the benchmark weights", where, k_hat, PARETO_K_BELOW), at_least("effective draws after benchmarking", where, left, ESS_AT_LEAST))
     identity = hash_record({"cells": fit.fingerprint.cells, "rows": np.asarray(rows), "target": target, "error": error})
@@ -74,6 +74,12 @@ def benchmarked(fit: Fit, known: pd.DataFrame, *, population: PopulationFrame | 
 def _matching_domains(fit: Fit, domains: Domains, known: pd.DataFrame) -> list[int]:
     """Domain of every national figure; all faults of the table at once."""
     several = INDICATOR in domains.by
+    if INDICATOR in known and not several:
+        only = fit.cells.factor(INDICATOR) if INDICATOR in fit.cells.names else None
+        other = ~known[INDICATOR].isin([*only.levels, *only.labels] if only is not None else [])
+        raise_if_stopping([Problem("E145", "national figures of another indicator than the fit's", INDICATOR, int(other.sum()), "keep the figures of the fit's indicator")] if other.any() else [], "national figures")
+    foreign = [str(name) for name in known if name not in (COUNTRY, INDICATOR, "prevalence", "standard_error")]
+    raise_if_stopping([Problem("E132", "columns that a national figure cannot have", ", ".join(foreign), len(foreign), "give figures for whole countries, without further columns")] if foreign else [], "national figures")
     needed = [COUNTRY, "prevalence", "standard_error", *([INDICATOR] if several else [])]
     raise_if_stopping([Problem("E132", f"column {name} is absent", "national figures", 1, f"give {', '.join(needed)}") for name in needed if name not in known], "national figures")
     problems, rows = [], []

@@ -156,6 +156,8 @@ def probability_that(fit: Fit, higher: str, lower: str, *, factor: str = COUNTRY
     """
     domains = domains_of(fit.cells, [factor], population)
     values = domains.average(cell_draws(fit))
+    if _position(fit, factor, higher) == _position(fit, factor, lower):
+        raise InputError([Problem("E195", "the claim compares a level with itself", factor, 1, "name two different levels")], "claim")
     a, b, place = _position(fit, factor, higher), _position(fit, factor, lower), domains.by.index(factor)
     kept, draws, differences = [], [], []
     for _, rows in _groups(domains, factor):
@@ -194,14 +196,24 @@ def ahead_counts(fit: Fit, among: Sequence[str] | None = None, *, factor: str = 
     """
     domains = domains_of(fit.cells, [factor, across], population)
     chosen = [_position(fit, factor, level) for level in (among if among is not None else fit.cells.factor(factor).levels)]
-    place = domains.by.index(factor)
-    complete = [rows for _, rows in _groups(domains, factor) if set(chosen) <= set(domains.index[rows, place])]
+    place, over = domains.by.index(factor), domains.by.index(across)
+    complete: dict[tuple[int, ...], list[npt.NDArray[np.int64]]] = {}
+    for _, rows in _groups(domains, factor):
+        at = {int(domains.index[row, place]): row for row in rows}
+        if set(chosen) <= set(at):
+            rest = tuple(int(k) for name, k in zip(domains.by, domains.index[rows[0]], strict=True) if name not in (factor, across))
+            complete.setdefault(rest, []).append(np.array([at[level] for level in chosen]))
     if len(chosen) < 2 or not complete:
         raise InputError([Problem("E145", "nothing to compare: two levels or more, asked in the same country, are needed", factor, len(chosen), "name levels that share countries")], "claim")
     values = domains.average(cell_draws(fit))
-    ordered = np.stack([values[..., [next(r for r in rows if domains.index[r, place] == level) for level in chosen]] for rows in complete], axis=-2)
-    ahead = (ordered == ordered.max(axis=-1, keepdims=True)).sum(axis=-2).astype(float)
-    labels = pd.DataFrame({factor: [fit.cells.factor(factor).labels[level] for level in chosen]})
-    lead = (ordered - np.where(np.eye(len(chosen), dtype=bool), -np.inf, ordered[..., None, :]).max(axis=-1)).reshape(*values.shape[:2], -1)
-    made = _make(fit, labels, ahead, f"number of {across} levels in which it is ahead", "count", DEFAULT_PROBABILITY, DEFAULT_INTERVAL, gate_on=lead)
-    return replace(made, table=made.table.assign(note=f"of {len(complete)} asked about all {len(chosen)}"))
+    others = [name for place, name in enumerate(domains.by) if place not in (domains.by.index(factor), over)]
+    parts, leads, labels, notes = [], [], [], []
+    for rest, members in complete.items():
+        ordered = values[..., np.stack(members)]
+        parts.append((ordered == ordered.max(axis=-1, keepdims=True)).sum(axis=-2).astype(float))
+        runner_up = np.where(np.eye(len(chosen), dtype=bool), -np.inf, ordered[..., None, :]).max(axis=-1)
+        leads.append((ordered - runner_up).reshape(*values.shape[:2], -1))
+        labels += [{**{name: fit.cells.factor(name).labels[k] for name, k in zip(others, rest, strict=True)}, factor: fit.cells.factor(factor).labels[level]} for level in chosen]
+        notes += [f"of {len(members)} asked about all {len(chosen)}"] * len(chosen)
+    made = _make(fit, pd.DataFrame(labels), np.concatenate(parts, axis=-1), f"number of {across} levels in which it is ahead", "count", DEFAULT_PROBABILITY, DEFAULT_INTERVAL, gate_on=np.concatenate(leads, axis=-1))
+    return replace(made, table=made.table.assign(note=notes))

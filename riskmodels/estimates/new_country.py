@@ -19,6 +19,9 @@ from riskmodels.vocabulary import COUNTRY, DEFAULT_INTERVAL, DEFAULT_PROBABILITY
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+#: Random stream of the new country's effects, apart from those of the engines (which count up from 1).
+STREAM_OF_NEW_COUNTRIES = 10_002
+
 
 def new_country_estimates(
     fit: Fit, by: Sequence[str] = (), *, predictors: Mapping[str, float] | None = None, seed: int | None = None,
@@ -62,11 +65,17 @@ def new_country_estimates(
     terms = fit.spec.terms_for(cells).terms
     if not any(COUNTRY in term.factors for term in terms):
         raise InputError([Problem("E142", "the model has no country effects: nothing is known about other countries", "country", 1, "fit two countries or more")], "new country")
+    unknown = [name for name in by if name not in cells.names]
+    if unknown:
+        raise InputError([Problem("E132", "no such factor in the cells", ", ".join(unknown), len(unknown), f"choose among {', '.join(cells.names)}")], "by")
+    foreign = sorted(set(given) - set(fit.spec.country_predictors))
+    if foreign or not all(np.isfinite(value) for value in given.values()):
+        raise InputError([Problem("E195", "predictors that the model does not have, or not finite", ", ".join(foreign or given), len(foreign or given), "give the model's own predictors as numbers")], "new country")
     absent = sorted(set(fit.spec.country_predictors) - set(given))
     if absent:
         raise InputError([Problem("E185", "the new country has no value of some predictors", ", ".join(absent), len(absent), "give predictors={name: value}")], "new country")
     rows, share = _composition(cells)
-    rng = np.random.default_rng([fit.sampler.seed if seed is None else seed, 2])
+    rng = np.random.default_rng([fit.sampler.seed if seed is None else seed, STREAM_OF_NEW_COUNTRIES])
     eta = fit.posterior["intercept"].to_numpy()[..., None] + sum(_term_draws(fit, term, rows, rng) for term in terms)
     for name, values in fit.spec.country_predictors.items():
         known = np.array([values[code] for code in cells.factor(COUNTRY).levels])

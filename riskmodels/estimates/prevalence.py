@@ -20,6 +20,8 @@ FloatArray = npt.NDArray[np.float64]
 
 #: Label of the row that sums or pools all countries.
 ALL_COUNTRIES = "all countries"
+#: Random stream of the share online, apart from those of the engines (which count up from 1).
+STREAM_OF_SHARES = 10_001
 
 
 def cell_draws(fit: Fit) -> FloatArray:
@@ -97,7 +99,7 @@ def burden_estimates(
     prevalence = domains.average(cell_draws(fit))
     levels = fit.cells.factor(COUNTRY).levels
     frame = population.aligned(levels)
-    rng = np.random.default_rng([fit.sampler.seed if seed is None else seed, 1])
+    rng = np.random.default_rng([fit.sampler.seed if seed is None else seed, STREAM_OF_SHARES])
     share = logit_normal_draws(frame.share_online, frame.share_online_se, prevalence.shape[:2], rng)
     country = domains.index[:, domains.by.index(COUNTRY)]
     children = children_affected(prevalence, share[..., country], frame.children[country])

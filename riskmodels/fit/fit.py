@@ -30,7 +30,7 @@ FloatArray = npt.NDArray[np.float64]
 #: Variables that are not kept: functions of others, or a second scale of the same parameter.
 NOT_KEPT = ("eta",)
 #: Source that decides the draws of given cells: a fit made by other code has another fingerprint.
-MODEL_CODE = ("models", "design/dependence.py", "fit/sampler.py", "fit/laplace.py", "fit/conditional.py", "fit/arrow.py", "fit/hyperposterior.py", "fit/weighting.py")
+MODEL_CODE = ("models", "design/cells.py", "design/dependence.py", "fit")
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,10 +119,19 @@ def _data_of(cells: Cells, spec: PrevalenceSpec) -> dict[str, np.ndarray]:
     return data
 
 
+def _judged_parameters(posterior: xr.Dataset) -> dict[str, np.ndarray]:
+    """Every parameter, a correlation matrix by its lower triangle (the rest is constant or the same again)."""
+    found = {str(name): values.to_numpy() for name, values in posterior.items() if name not in (*NOT_KEPT, "country_correlation", "prevalence")}
+    if "country_correlation" in posterior:
+        matrix = posterior["country_correlation"].to_numpy()
+        first, second = np.tril_indices(matrix.shape[-1], -1)
+        found["country_correlation"] = matrix[..., first, second]
+    return found
+
+
 def _checked(sampled: SampledDraws) -> tuple[CheckResult, ...]:
     """Run the gate on every parameter and every cell's prevalence."""
-    skip = {*NOT_KEPT, "country_correlation", "prevalence"}
-    parameters = {str(name): values.to_numpy() for name, values in sampled.posterior.items() if name not in skip}
+    parameters = _judged_parameters(sampled.posterior)
     quantities = {"prevalence": sampled.posterior["prevalence"].to_numpy()}
     return (
         *check_convergence(parameters, "parameters"),
@@ -154,7 +163,7 @@ def _weighted_fit(cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec, draw
     found = draw_by_laplace(latent, draws, sampler.seed)
     posterior = named_draws(latent, cells, spec, found.zeta, found.h, found.v)
     weights = found.weights
-    parameters = {str(name): values.to_numpy() for name, values in posterior.items() if name not in ("country_correlation", "prevalence")}
+    parameters = _judged_parameters(posterior)
     checks = (
         check_pareto(found.pareto_k),
         *check_weighted(parameters, weights, "parameters"),
@@ -190,8 +199,8 @@ def _try_laplace(cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec) -> tu
         return None, reason
     try:
         fit = _fit_by_laplace(cells, spec, sampler)
-    except FitError as error:
-        return None, str(error)
+    except (FitError, np.linalg.LinAlgError) as error:
+        return None, f"the Laplace engine found no posterior: {error}"
     failed = "; ".join(str(check) for check in fit.checks if not check.passed)
     return (fit, "") if fit.passed else (None, f"the Laplace engine failed its checks: {failed}")
 
@@ -270,7 +279,8 @@ def fit_many(specs: PrevalenceSpec | Sequence[PrevalenceSpec], cells: Cells | Se
     Yields
     ------
     Fit
-        One per pair, in order. Models that only NUTS can fit are compiled once per specification and layout of cells.
+        One per pair, in order. Models that only NUTS can fit are compiled again only where specification or layout of
+        cells changes from one pair to the next.
     """
     sampler = sampler or SamplerSpec()
     count = max(1 if isinstance(specs, PrevalenceSpec) else len(specs), 1 if isinstance(cells, Cells) else len(cells))

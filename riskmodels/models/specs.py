@@ -155,17 +155,30 @@ class PrevalenceSpec:
         wordy = [name for name in self.continuous if name in cells.names and not all(_is_number(level) for level in cells.factor(name).levels)]
         if wordy:
             problems.append(Problem("E195", "levels of a continuous factor must be numbers", ", ".join(wordy), len(wordy), "code them as numbers (12, 13, ...), or name the factor in ordered="))
+        pairs = [tuple(sorted(pair)) for pair in self.interactions or ()]
+        repeated = sorted({"*".join(pair) for pair in pairs if pairs.count(pair) > 1 or len(set(pair)) < 2})
+        if repeated:
+            problems.append(Problem("E195", "interactions stand twice, or pair a factor with itself", ", ".join(repeated), len(repeated), "name every pair of two factors once"))
+        lost = sorted({"*".join(pair) for pair in pairs if set(pair) & set(self.continuous) or (COUNTRY in pair and self.country == "none")})
+        if lost:
+            problems.append(Problem("E195", "interactions that the model cannot hold", ", ".join(lost), len(lost), "slopes vary by country by themselves; with country='none' nothing does"))
+        twice = sorted(set(self.country_predictors) & set(self.continuous))
+        if twice:
+            problems.append(Problem("E195", "a country predictor has the name of a continuous factor", ", ".join(twice), len(twice), "rename the predictor"))
+        if self.country_predictors and COUNTRY not in cells.names:
+            problems.append(Problem("E132", "country predictors need cells by country", ", ".join(self.country_predictors), len(self.country_predictors), "leave them out"))
+            return list(raise_if_stopping(problems, "PrevalenceSpec"))
         n_countries = len(cells.factor(COUNTRY)) if COUNTRY in cells.names else 0
         if n_countries == 1 and self.country == "partial":
             problems.append(Problem("E142", "one country only, country model asked: the between-country SD would be the prior", "country", 1, 'use country="auto"'))
         elif n_countries == 1:
             problems.append(Problem("I142", "one country: no country effects, no pooling between countries", "country", 1, "nothing to do"))
         elif 1 < n_countries < 5 and self.country != "none":
-            problems.append(Problem("W143", "fewer than five countries: the prior of the between-country SD matters", "country", n_countries, "read the prior sensitivity that is run by itself"))
+            problems.append(Problem("W143", "fewer than five countries: the prior of the between-country SD matters", "country", n_countries, "read prior_sensitivity(fit); `riskmodels reproduce --table` runs it by itself"))
         for name, values in self.country_predictors.items():
-            missing = [code for code in cells.factor(COUNTRY).levels if code not in values] if n_countries else []
+            missing = [code for code in cells.factor(COUNTRY).levels if not math.isfinite(values.get(code, math.nan))] if n_countries else []
             if missing:
-                problems.append(Problem("E185", f"country predictor {name} has no value for some countries", ", ".join(missing), len(missing), "give a value for every country of the cells"))
+                problems.append(Problem("E185", f"country predictor {name} has no finite value for some countries", ", ".join(missing), len(missing), "give a value for every country of the cells"))
             if n_countries and len({values[code] for code in cells.factor(COUNTRY).levels if code in values}) < 2:
                 problems.append(Problem("E195", f"country predictor {name} does not vary", name, 1, "leave it out"))
         return list(raise_if_stopping(problems, "PrevalenceSpec"))
@@ -189,10 +202,13 @@ class PrevalenceSpec:
         unknown = sorted(set(record) - set(cls.__dataclass_fields__))
         if unknown:
             raise InputError([Problem("E195", "unknown names in the specification", ", ".join(unknown), len(unknown), f"allowed: {', '.join(cls.__dataclass_fields__)}")], "specification")
-        if isinstance(record.get("priors"), dict):
-            record["priors"] = Priors(**{name: Prior(**value) for name, value in record["priors"].items()})
-        if "interactions" in record:
-            record["interactions"] = tuple((a, b) for a, b in record["interactions"])
+        try:
+            if isinstance(record.get("priors"), dict):
+                record["priors"] = Priors(**{name: Prior(**value) for name, value in record["priors"].items()})
+            if "interactions" in record:
+                record["interactions"] = tuple((a, b) for a, b in record["interactions"])
+        except (TypeError, ValueError):
+            raise InputError([Problem("E195", "priors or interactions are incomplete or misspelt", "specification", 1, "give every prior of the model by name, and interactions as pairs")], "specification") from None
         return cls(**{**record, "ordered": tuple(record.get("ordered", ())), "continuous": tuple(record.get("continuous", ()))})
 
     @property

@@ -11,9 +11,10 @@ import pandas as pd
 from riskmodels.estimates.estimates import label_columns
 from riskmodels.estimates.poststratify import domains_of
 from riskmodels.estimates.prevalence import cell_draws
+from riskmodels.fit.checks import convergence
 from riskmodels.fit.fit import Fit
-from riskmodels.fit.limits import PARETO_K_BELOW
-from riskmodels.fit.weighting import smoothed_weights, weighted_quantile
+from riskmodels.fit.limits import ESS_AT_LEAST, PARETO_K_BELOW
+from riskmodels.fit.weighting import effective_draws, pareto_k, smoothed_weights, weighted_quantile
 from riskmodels.models.priors import Priors, lkj_log_kernel, prior_preset
 from riskmodels.vocabulary import COUNTRY, DEFAULT_PROBABILITY
 
@@ -60,7 +61,8 @@ def prior_sensitivity(fit: Fit, alternatives: Sequence[str] = ("tight", "wide"),
     -------
     pandas.DataFrame
         One row per domain and preset: estimate, low, high (95 %, equal-tailed), `shift_in_sd` from the fitted
-        priors, `pareto_k`, and `reliable`: False means that the draws cannot tell and the model must be refitted.
+        priors, `pareto_k`, `effective_draws`, and `reliable`: False means that the draws cannot tell and the model must
+        be refitted with these priors.
 
     References
     ----------
@@ -70,6 +72,8 @@ def prior_sensitivity(fit: Fit, alternatives: Sequence[str] = ("tight", "wide"),
     values = domains.average(cell_draws(fit)).reshape(-1, len(domains))
     labels = label_columns(fit.cells, domains)
     base = log_prior(fit, fit.spec.prior_set)
+    shaped = values.reshape(*base.shape, len(domains))
+    independent = np.clip(convergence(shaped).ess_tail / base.size, 0, 1) if fit.weights is None else np.ones(len(domains))
     fitted = np.full(base.size, 1 / base.size) if fit.weights is None else fit.weights.ravel()
     centre = fitted @ values
     spread = np.sqrt(fitted @ (values - centre) ** 2)
@@ -79,6 +83,10 @@ def prior_sensitivity(fit: Fit, alternatives: Sequence[str] = ("tight", "wide"),
         log_weights = np.log(np.maximum(fitted, 1e-300)) + (log_prior(fit, prior_preset(preset)) - base).ravel()
         weights, k_hat = smoothed_weights(log_weights)
         low, high = weighted_quantile(values, weights, np.array([tail, 1 - tail]))
+        bulk, tails, _ = effective_draws(shaped, weights.reshape(shaped.shape[:2]), tail)
+        worst_k = np.fmax(k_hat, pareto_k(shaped, weights.reshape(shaped.shape[:2])))
+        effective = independent * np.minimum(bulk, tails)
+        reliable = (worst_k < PARETO_K_BELOW) & (effective >= ESS_AT_LEAST) & fit.passed
         mean = weights @ values
-        frames.append(labels.assign(priors=preset, estimate=mean, low=low, high=high, shift_in_sd=(mean - centre) / spread, pareto_k=k_hat, reliable=bool(k_hat < PARETO_K_BELOW)))
+        frames.append(labels.assign(priors=preset, estimate=mean, low=low, high=high, shift_in_sd=(mean - centre) / spread, pareto_k=worst_k, effective_draws=effective, reliable=reliable))
     return pd.concat(frames, ignore_index=True)
