@@ -65,22 +65,31 @@ def thousand_fits(count: int = 1000) -> dict[str, object]:
     return {"fits": fits, "passed": passed, "seconds": round(time.perf_counter() - start, 1)}
 
 
+def store(found: dict[str, object]) -> None:
+    """Write what has been measured so far."""
+    RESULTS.write_text(json.dumps({**found, "versions": installed_versions(), "code_sha256": hash_of_code(*MODEL_CODE)}, indent=1) + "\n")
+
+
 def main() -> None:
     found: dict[str, object] = {"children per country": {}, "countries": {}, "cells": {}}
+    found["a thousand fits, two cores"] = thousand_fits()
+    print(found["a thousand fits, two cores"], flush=True)
+    store(found)
     timed(cells_of(13, 1000))
     for children in (1000, 10_000, 100_000, 1_000_000):
         found["children per country"][children] = timed(cells_of(13, children))  # type: ignore[index]
+        store(found)
         print(children, found["children per country"][children], flush=True)  # type: ignore[index]
     for countries in (10, 25, 50, 100, 200):
         found["countries"][countries] = timed(cells_of(countries, 1000))  # type: ignore[index]
+        store(found)
         print(countries, found["countries"][countries], flush=True)  # type: ignore[index]
     several = replace(SPEC, within_child_correlation=0.0)
     for cells in (1000, 10_000, 50_000):
         found["cells"][cells] = timed(many_cells(100, cells) if cells > 5000 else many_cells(20, cells), several)  # type: ignore[index]
+        store(found)
         print(cells, found["cells"][cells], flush=True)  # type: ignore[index]
-    found["a thousand fits, two cores"] = thousand_fits()
-    print(found["a thousand fits, two cores"], flush=True)
-    RESULTS.write_text(json.dumps({**found, "versions": installed_versions(), "code_sha256": hash_of_code(*MODEL_CODE)}, indent=1) + "\n")
+    store(found)
 
 
 if __name__ == "__main__":
