@@ -94,7 +94,9 @@ def page(found: dict[str, dict[str, object]]) -> str:
         lines.append(f"| {name} {row['version']} ({row['repeats']} runs) | {row['wall_seconds']:.2f} | {row['compile_seconds']:.1f} | {effective} | {error} | {ratio} | {busy} | {off:.3f} |")
     lines += [
         "", "How to read it: *time at matched accuracy* is wall time x squared Monte Carlo error, over the repeats, relative to riskmodels; lme4 gives point estimates only (maximum likelihood), so it has no such error.",
-        "Effective draws of importance weights and of a chain are not the same measure: compare the errors. riskmodels runs on one core, the peers' chains on two. In the stored runs the peers shared the machine with other work, so trust the processor times more than the wall times; the two rows of riskmodels had it to themselves. nutpie runs a model written by hand without knowledge of riskmodels, at target acceptance 0.98 (at 0.8 it does not converge here); riskmodels, NUTS samples the graph of this package with the same sampler.", "",
+        "Effective draws of importance weights and of a chain are not the same measure: compare the errors. riskmodels runs on one core, the peers' chains on two.",
+        "In the stored runs the peers shared the machine with other work, so trust the processor times more than the wall times; the two rows of riskmodels had it to themselves.",
+        "nutpie runs a model written by hand without knowledge of riskmodels, at target acceptance 0.98 (at 0.8 it does not converge here); riskmodels, NUTS samples the graph of this package with the same sampler.", "",
     ]  # fmt: skip
     return "\n".join(lines)
 
