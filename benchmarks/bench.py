@@ -53,7 +53,12 @@ def run_once(name: str, command: list[str], seed: int) -> dict[str, object]:
     if not path.exists():
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         partial = path.with_suffix(".part")
-        subprocess.run([word.format(out=partial.relative_to(ROOT), seed=seed) for word in command], cwd=ROOT, check=True, capture_output=True)
+        subprocess.run(
+            [word.format(out=partial.relative_to(ROOT), seed=seed) for word in command],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+        )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         record = json.loads(partial.read_text())
         record["processor_seconds"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -66,38 +71,60 @@ def summary(records: list[dict[str, object]]) -> dict[str, object]:
     """Median times, squared error and their product, over the repeats of one peer."""
     means = np.array([[float(v) for _, v in sorted(r["country_prevalence"].items())] for r in records])  # type: ignore[attr-defined]
     wall = float(np.median([r["wall_seconds"] for r in records]))  # type: ignore[type-var]
-    busy = float(np.median([max(float(r["processor_seconds"]) - float(r["import_seconds"]), 0.0) for r in records])) / CORES  # type: ignore[arg-type]
+    busy = (
+        float(np.median([max(float(r["processor_seconds"]) - float(r["import_seconds"]), 0.0) for r in records]))
+        / CORES
+    )  # type: ignore[arg-type]
     error = float(means.var(axis=0, ddof=1).mean()) if len(records) > 1 else float("nan")
     worst = [float(r["max_rhat"]) for r in records if "max_rhat" in r]  # type: ignore[arg-type]
     return {
-        "repeats": len(records), "version": records[0]["version"], "wall_seconds": wall, "processor_seconds_over_cores": busy, "compile_seconds": float(np.median([r.get("compile_seconds") or 0.0 for r in records])),  # type: ignore[type-var]
-        "least_effective_draws": float(np.median([r.get("min_ess") or np.nan for r in records])), "squared_error": error, "wall_x_error": wall * error, "busy_x_error": min(busy, wall) * error,  # type: ignore[type-var]
-        "mean": means.mean(axis=0).tolist(), "worst_rhat": max(worst) if worst else None,
-    }  # fmt: skip
+        "repeats": len(records),
+        "version": records[0]["version"],
+        "wall_seconds": wall,
+        "processor_seconds_over_cores": busy,
+        "compile_seconds": float(np.median([r.get("compile_seconds") or 0.0 for r in records])),  # type: ignore[type-var]
+        "least_effective_draws": float(np.median([r.get("min_ess") or np.nan for r in records])),
+        "squared_error": error,
+        "wall_x_error": wall * error,
+        "busy_x_error": min(busy, wall) * error,  # type: ignore[type-var]
+        "mean": means.mean(axis=0).tolist(),
+        "worst_rhat": max(worst) if worst else None,
+    }
 
 
 def page(found: dict[str, dict[str, object]]) -> str:
     ours = found["riskmodels"]
     lines = [
-        "# Speed beside other software", "",
+        "# Speed beside other software",
+        "",
         "Made by `make bench` (`benchmarks/bench.py`); stored in `benchmarks/results/bench.json`. One indicator, 13 countries x 3 ages x 2 genders x 4 socio-economic groups, 13,000 SYNTHETIC children, 312 cells;",
-        "country, age, gender, group, country x age and country x gender effects. What differs between peers stands in `benchmarks/peers/README.md`.", "",
-        "| | wall s | of it compile s | least effective draws | error of a country, points | time at matched accuracy, ratio to riskmodels | the same by processor time / 2 cores | largest difference of a country from riskmodels, points |", "|---|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
+        "country, age, gender, group, country x age and country x gender effects. What differs between peers stands in `benchmarks/peers/README.md`.",
+        "",
+        "| | wall s | of it compile s | least effective draws | error of a country, points | time at matched accuracy, ratio to riskmodels | the same by processor time / 2 cores | largest difference of a country from riskmodels, points |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for name, row in found.items():
         exact = row["squared_error"] == row["squared_error"] and float(row["squared_error"]) > 1e-14  # type: ignore[arg-type]
         ratio = f"{float(row['wall_x_error']) / float(ours['wall_x_error']):.0f}" if exact else "-"  # type: ignore[arg-type]
         busy = f"{float(row['busy_x_error']) / float(ours['wall_x_error']):.0f}" if exact else "-"  # type: ignore[arg-type]
         error = f"{100 * float(row['squared_error']) ** 0.5:.4f}" if exact else "-"  # type: ignore[arg-type]
-        effective = "-" if row["least_effective_draws"] != row["least_effective_draws"] else f"{row['least_effective_draws']:.0f}"
+        effective = (
+            "-"
+            if row["least_effective_draws"] != row["least_effective_draws"]
+            else f"{row['least_effective_draws']:.0f}"
+        )
         off = 100 * np.abs(np.array(row["mean"]) - np.array(ours["mean"])).max()
-        lines.append(f"| {name} {row['version']} ({row['repeats']} runs) | {row['wall_seconds']:.2f} | {row['compile_seconds']:.1f} | {effective} | {error} | {ratio} | {busy} | {off:.3f} |")
+        lines.append(
+            f"| {name} {row['version']} ({row['repeats']} runs) | {row['wall_seconds']:.2f} | {row['compile_seconds']:.1f} | {effective} | {error} | {ratio} | {busy} | {off:.3f} |"
+        )
     lines += [
-        "", "How to read it: *time at matched accuracy* is wall time x squared Monte Carlo error, over the repeats, relative to riskmodels; lme4 gives point estimates only (maximum likelihood), so it has no such error.",
+        "",
+        "How to read it: *time at matched accuracy* is wall time x squared Monte Carlo error, over the repeats, relative to riskmodels; lme4 gives point estimates only (maximum likelihood), so it has no such error.",
         "Effective draws of importance weights and of a chain are not the same measure: compare the errors. riskmodels runs on one core, the peers' chains on two.",
         "In the stored runs the peers shared the machine with other work, so trust the processor times more than the wall times; the two rows of riskmodels had it to themselves.",
-        "nutpie runs a model written by hand without knowledge of riskmodels, at target acceptance 0.98 (at 0.8 it does not converge here); riskmodels, NUTS samples the graph of this package with the same sampler.", "",
-    ]  # fmt: skip
+        "nutpie runs a model written by hand without knowledge of riskmodels, at target acceptance 0.98 (at 0.8 it does not converge here); riskmodels, NUTS samples the graph of this package with the same sampler.",
+        "",
+    ]
     return "\n".join(lines)
 
 

@@ -19,14 +19,28 @@ from riskmodels.design.cells import Cells, cells_from_frame
 from riskmodels.fit.fit import fit_many
 from riskmodels.fit.sampler import SamplerSpec
 from riskmodels.models.specs import PrevalenceSpec
-from riskmodels.provenance import hash_file, installed_versions
+from riskmodels.provenance import hash_source, installed_versions
 from riskmodels.survey.factors import Factor
 from riskmodels.survey.synthetic import SimulatedTable, simulate_table
 
 RESULTS = Path(__file__).parent / "results" / "coverage_study.json"
 ROOM = Path(__file__).parents[1] / "riskmodels"
 #: The code that this study certifies.
-CERTIFIES = ("design/dependence.py", "models/blocks.py", "models/effects.py", "models/latent.py", "models/likelihoods.py", "models/predictor.py", "models/prevalence.py", "models/priors.py", "fit/arrow.py", "fit/conditional.py", "fit/hyperposterior.py", "fit/laplace.py", "survey/synthetic.py")
+CERTIFIES = (
+    "design/dependence.py",
+    "models/blocks.py",
+    "models/effects.py",
+    "models/latent.py",
+    "models/likelihoods.py",
+    "models/predictor.py",
+    "models/prevalence.py",
+    "models/priors.py",
+    "fit/arrow.py",
+    "fit/conditional.py",
+    "fit/hyperposterior.py",
+    "fit/laplace.py",
+    "survey/synthetic.py",
+)
 
 
 def cells_of(table: SimulatedTable) -> Cells:
@@ -58,20 +72,29 @@ def study(tables: list[SimulatedTable], spec: PrevalenceSpec) -> dict[str, objec
         engines[fit.engine] += 1
     count = len(tables)
     return {
-        "coverage_90_cells": float(np.mean(covered)), "coverage_90_cells_mc_error": float(np.std(covered, ddof=1) / count**0.5),
-        "coverage_90_country_centre": float(np.mean(centre_covered)), "coverage_90_country_centre_mc_error": float(np.std(centre_covered, ddof=1) / count**0.5),
-        "rmse_model_points": 100 * float(np.mean(errors)) ** 0.5, "rmse_direct_points": 100 * float(np.mean(direct_errors)) ** 0.5, "fits_that_passed_the_gate": passed, "engines": dict(engines),
-    }  # fmt: skip
+        "coverage_90_cells": float(np.mean(covered)),
+        "coverage_90_cells_mc_error": float(np.std(covered, ddof=1) / count**0.5),
+        "coverage_90_country_centre": float(np.mean(centre_covered)),
+        "coverage_90_country_centre_mc_error": float(np.std(centre_covered, ddof=1) / count**0.5),
+        "rmse_model_points": 100 * float(np.mean(errors)) ** 0.5,
+        "rmse_direct_points": 100 * float(np.mean(direct_errors)) ** 0.5,
+        "fits_that_passed_the_gate": passed,
+        "engines": dict(engines),
+    }
 
 
 def main(count: int) -> None:
     started = time.perf_counter()
     tables = [simulate_table(seed) for seed in range(1000, 1000 + count)]
     result = {
-        "tables": count, "counts each child once": study(tables, PrevalenceSpec()),
-        "items as separate samples": study(tables, PrevalenceSpec(within_child_correlation=0.0)), "free correlation matrix": study(tables, PrevalenceSpec(country_correlation="free")),
-        "seconds": round(time.perf_counter() - started, 1), "versions": installed_versions(), "code_sha256": {name: hash_file(ROOM / name) for name in CERTIFIES},
-    }  # fmt: skip
+        "tables": count,
+        "counts each child once": study(tables, PrevalenceSpec()),
+        "items as separate samples": study(tables, PrevalenceSpec(within_child_correlation=0.0)),
+        "free correlation matrix": study(tables, PrevalenceSpec(country_correlation="free")),
+        "seconds": round(time.perf_counter() - started, 1),
+        "versions": installed_versions(),
+        "code_sha256": {name: hash_source(ROOM / name) for name in CERTIFIES},
+    }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))

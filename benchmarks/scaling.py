@@ -27,7 +27,13 @@ LAPLACE = rm.SamplerSpec(engine="laplace")
 
 def cells_of(countries: int, children: int) -> Cells:
     table = simulate_subgroups(1, countries=countries, children=children)
-    return cells_from_frame(table.frame, [Factor(name, levels) for name, levels in table.levels.items()], base="all asked", source="published aggregates", synthetic=True)
+    return cells_from_frame(
+        table.frame,
+        [Factor(name, levels) for name, levels in table.levels.items()],
+        base="all asked",
+        source="published aggregates",
+        synthetic=True,
+    )
 
 
 def many_cells(countries: int, cells: int) -> Cells:
@@ -36,8 +42,17 @@ def many_cells(countries: int, cells: int) -> Cells:
 
     table = simulate_subgroups(1, countries=countries)
     indicators = tuple(f"item_{k + 1}" for k in range(-(-cells // len(table.frame))))
-    frame = pd.concat([simulate_subgroups(k, countries=countries).frame.assign(indicator=name) for k, name in enumerate(indicators)], ignore_index=True)
-    return cells_from_frame(frame, [*(Factor(name, levels) for name, levels in table.levels.items()), Factor("indicator", indicators)], base="all asked", source="published aggregates", synthetic=True)
+    frame = pd.concat(
+        [simulate_subgroups(k, countries=countries).frame.assign(indicator=name) for k, name in enumerate(indicators)],
+        ignore_index=True,
+    )
+    return cells_from_frame(
+        frame,
+        [*(Factor(name, levels) for name, levels in table.levels.items()), Factor("indicator", indicators)],
+        base="all asked",
+        source="published aggregates",
+        synthetic=True,
+    )
 
 
 def timed(cells: Cells, spec: rm.PrevalenceSpec = SPEC) -> dict[str, object]:
@@ -49,13 +64,32 @@ def timed(cells: Cells, spec: rm.PrevalenceSpec = SPEC) -> dict[str, object]:
         table = rm.prevalence_estimates(fit).table
         seconds.append(time.perf_counter() - start)
     worst = {check.name: round(check.value, 2) for check in fit.checks}
-    return {"cells": len(cells), "seconds": round(float(np.median(seconds)), 2), "passed": fit.passed, "draws": fit.engine_reason, "worst": worst, "least_effective_of_countries": float(table["ess_bulk"].min()), "k_hat_of_countries": float(table["pareto_k"].max())}
+    return {
+        "cells": len(cells),
+        "seconds": round(float(np.median(seconds)), 2),
+        "passed": fit.passed,
+        "draws": fit.engine_reason,
+        "worst": worst,
+        "least_effective_of_countries": float(table["ess_bulk"].min()),
+        "k_hat_of_countries": float(table["pareto_k"].max()),
+    }
 
 
 def thousand_fits(count: int = 1000) -> dict[str, object]:
     """Different priors, the same cells, two processes."""
     cells, default = cells_of(13, 1000), rm.prior_preset("default")
-    specs = [replace(SPEC, priors=replace(default, group_sd=replace(default.group_sd, scale=scale), intercept=replace(default.intercept, scale=width))) for scale in np.geomspace(0.3, 1.5, count // 20) for width in np.geomspace(0.6, 2.5, 20)]
+    specs = [
+        replace(
+            SPEC,
+            priors=replace(
+                default,
+                group_sd=replace(default.group_sd, scale=scale),
+                intercept=replace(default.intercept, scale=width),
+            ),
+        )
+        for scale in np.geomspace(0.3, 1.5, count // 20)
+        for width in np.geomspace(0.6, 2.5, 20)
+    ]
     start = time.perf_counter()
     fits = 0
     passed = 0
@@ -67,7 +101,10 @@ def thousand_fits(count: int = 1000) -> dict[str, object]:
 
 def store(found: dict[str, object]) -> None:
     """Write what has been measured so far."""
-    RESULTS.write_text(json.dumps({**found, "versions": installed_versions(), "code_sha256": hash_of_code(*MODEL_CODE)}, indent=1) + "\n")
+    RESULTS.write_text(
+        json.dumps({**found, "versions": installed_versions(), "code_sha256": hash_of_code(*MODEL_CODE)}, indent=1)
+        + "\n"
+    )
 
 
 def main() -> None:

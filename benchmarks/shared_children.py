@@ -37,7 +37,9 @@ def main() -> None:
             "mean_sd_of_country_centre_logit": float(country.std(axis=0).mean()),
             "largest_shift_of_a_cell_points": 100 * float(np.abs(p.mean(axis=0) - centre).max()),
         }
-    RESULTS.write_text(json.dumps({"within_child_correlation": rows, "versions": installed_versions()}, indent=1) + "\n")
+    RESULTS.write_text(
+        json.dumps({"within_child_correlation": rows, "versions": installed_versions()}, indent=1) + "\n"
+    )
     print(json.dumps(rows, indent=1))
 
 

@@ -31,7 +31,7 @@ from riskmodels.design.cells import Cells, cells_from_frame
 from riskmodels.fit.fit import fit_many
 from riskmodels.models.latent import latent_prevalence_model
 from riskmodels.models.latent_draws import named_draws
-from riskmodels.provenance import hash_file, installed_versions
+from riskmodels.provenance import hash_source, installed_versions
 from riskmodels.survey.countries import ISO_ALPHA_3
 from riskmodels.survey.factors import Factor
 
@@ -39,9 +39,22 @@ HERE = Path(__file__).parent
 ROOM = HERE.parent / "riskmodels"
 #: The code that these results certify.
 CERTIFIES = (
-    "design/dependence.py", "models/blocks.py", "models/effects.py", "models/latent.py", "models/latent_draws.py", "models/likelihoods.py", "models/predictor.py", "models/prevalence.py", "models/priors.py",
-    "fit/arrow.py", "fit/conditional.py", "fit/hyperposterior.py", "fit/laplace.py", "fit/sampler.py", "fit/weighting.py",
-)  # fmt: skip
+    "design/dependence.py",
+    "models/blocks.py",
+    "models/effects.py",
+    "models/latent.py",
+    "models/latent_draws.py",
+    "models/likelihoods.py",
+    "models/predictor.py",
+    "models/prevalence.py",
+    "models/priors.py",
+    "fit/arrow.py",
+    "fit/conditional.py",
+    "fit/hyperposterior.py",
+    "fit/laplace.py",
+    "fit/sampler.py",
+    "fit/weighting.py",
+)
 BAND = 0.999
 
 
@@ -57,8 +70,14 @@ class Case:
 
 def layout(countries: int, indicators: int, n: float, ages: int = 1) -> Cells:
     """Cells without answers yet: countries x ages x indicators."""
-    codes, items, groups = tuple(sorted(ISO_ALPHA_3)[:countries]), tuple(f"item_{k + 1}" for k in range(indicators)), tuple(str(13 + 2 * k) for k in range(ages))
-    frame = pd.DataFrame([(c, a, i) for c in codes for a in groups for i in items], columns=["country", "age", "indicator"]).assign(n=n, n_effective=n, yes_effective=0.0)
+    codes, items, groups = (
+        tuple(sorted(ISO_ALPHA_3)[:countries]),
+        tuple(f"item_{k + 1}" for k in range(indicators)),
+        tuple(str(13 + 2 * k) for k in range(ages)),
+    )
+    frame = pd.DataFrame(
+        [(c, a, i) for c in codes for a in groups for i in items], columns=["country", "age", "indicator"]
+    ).assign(n=n, n_effective=n, yes_effective=0.0)
     factors = [Factor("country", codes), *([Factor("age", groups)] if ages > 1 else []), Factor("indicator", items)]
     return cells_from_frame(frame, factors, base="all asked", source="published aggregates", synthetic=True)
 
@@ -68,9 +87,21 @@ LAPLACE = rm.SamplerSpec(engine="laplace")
 CASES = {
     "one indicator, 12 countries": Case(lambda: layout(12, 1, 800), INDEPENDENT, LAPLACE, 1000),
     "nine indicators, 12 countries": Case(lambda: layout(12, 9, 800), INDEPENDENT, LAPLACE, 1000),
-    "age as a trend by country": Case(lambda: layout(8, 1, 300, ages=4), rm.PrevalenceSpec(within_child_correlation=0.0, ordered=("age",)), LAPLACE, 1000),
-    "age with slopes by country": Case(lambda: layout(8, 1, 300, ages=4), rm.PrevalenceSpec(within_child_correlation=0.0, continuous=("age",)), LAPLACE, 1000),
-    "one indicator, 12 countries, NUTS": Case(lambda: layout(12, 1, 800), INDEPENDENT, rm.SamplerSpec(engine="nuts", draws=250, tune=500, chains=4), 200),
+    "age as a trend by country": Case(
+        lambda: layout(8, 1, 300, ages=4),
+        rm.PrevalenceSpec(within_child_correlation=0.0, ordered=("age",)),
+        LAPLACE,
+        1000,
+    ),
+    "age with slopes by country": Case(
+        lambda: layout(8, 1, 300, ages=4),
+        rm.PrevalenceSpec(within_child_correlation=0.0, continuous=("age",)),
+        LAPLACE,
+        1000,
+    ),
+    "one indicator, 12 countries, NUTS": Case(
+        lambda: layout(12, 1, 800), INDEPENDENT, rm.SamplerSpec(engine="nuts", draws=250, tune=500, chains=4), 200
+    ),
 }
 
 
@@ -95,7 +126,12 @@ def draw_truth(cells: Cells, spec: rm.PrevalenceSpec, rng: np.random.Generator) 
 def quantities(named: dict[str, np.ndarray], yes: np.ndarray, n: np.ndarray) -> dict[str, np.ndarray]:
     """Scalars that are ranked; leading axes are draws."""
     p = np.clip(named["prevalence"], 1e-12, 1 - 1e-12)
-    found = {"first cell": p[..., 0], "last cell": p[..., -1], "mean of all cells": p.mean(axis=-1), "log likelihood": (yes * np.log(p) + (n - yes) * np.log1p(-p)).sum(axis=-1)}
+    found = {
+        "first cell": p[..., 0],
+        "last cell": p[..., -1],
+        "mean of all cells": p.mean(axis=-1),
+        "log likelihood": (yes * np.log(p) + (n - yes) * np.log1p(-p)).sum(axis=-1),
+    }
     for name, values in named.items():
         if name == "prevalence":
             continue
@@ -106,7 +142,9 @@ def quantities(named: dict[str, np.ndarray], yes: np.ndarray, n: np.ndarray) -> 
         elif name.endswith("_effect"):
             found[f"{name}, first"] = flat[..., 0]
         else:
-            found |= {f"{name}[{k}]" if flat.shape[-1] > 1 else name: flat[..., k] for k in range(min(flat.shape[-1], 3))}
+            found |= {
+                f"{name}[{k}]" if flat.shape[-1] > 1 else name: flat[..., k] for k in range(min(flat.shape[-1], 3))
+            }
     return found
 
 
@@ -116,8 +154,12 @@ def simulated(case: Case, number: int) -> tuple[dict[str, np.ndarray], Cells]:
     empty = case.layout()
     truth = draw_truth(empty, case.spec, rng)
     yes = rng.binomial(empty.n_effective.astype(int), truth["prevalence"]).astype(float)
-    frame = pd.DataFrame({f.name: np.array(f.levels)[empty.position(f.name)] for f in empty.factors}).assign(n=empty.n, n_effective=empty.n_effective, yes_effective=yes)
-    return truth, cells_from_frame(frame, empty.factors, base="all asked", source="published aggregates", synthetic=True)
+    frame = pd.DataFrame({f.name: np.array(f.levels)[empty.position(f.name)] for f in empty.factors}).assign(
+        n=empty.n, n_effective=empty.n_effective, yes_effective=yes
+    )
+    return truth, cells_from_frame(
+        frame, empty.factors, base="all asked", source="published aggregates", synthetic=True
+    )
 
 
 def replicate(name: str, number: int) -> dict[str, object]:
@@ -131,12 +173,23 @@ def judged(truth: dict[str, np.ndarray], cells: Cells, fit: rm.Fit) -> dict[str,
     """Posterior probability below the truth of every quantity, and how many cells the intervals cover."""
     yes = cells.yes_effective
     named = {str(key): values.transpose("chain", "draw", ...).to_numpy() for key, values in fit.posterior.items()}
-    weights = np.full(named["prevalence"].shape[:2], 1 / named["prevalence"][..., 0].size) if fit.weights is None else fit.weights
+    weights = (
+        np.full(named["prevalence"].shape[:2], 1 / named["prevalence"][..., 0].size)
+        if fit.weights is None
+        else fit.weights
+    )
     mine, theirs = quantities(named, yes, cells.n_effective), quantities(truth, yes, cells.n_effective)
-    below = {key: float((weights * ((mine[key] < theirs[key]) + 0.5 * (mine[key] == theirs[key]))).sum()) for key in theirs}
+    below = {
+        key: float((weights * ((mine[key] < theirs[key]) + 0.5 * (mine[key] == theirs[key]))).sum()) for key in theirs
+    }
     flat, own = named["prevalence"].reshape(-1, len(cells)), weights.ravel()
     share = own @ (flat < truth["prevalence"])
-    return {"below": below, "covers": {str(level): float((np.abs(share - 0.5) < level / 2).mean()) for level in (0.5, 0.9, 0.95)}, "passed": fit.passed, "engine": fit.engine}
+    return {
+        "below": below,
+        "covers": {str(level): float((np.abs(share - 0.5) < level / 2).mean()) for level in (0.5, 0.9, 0.95)},
+        "passed": fit.passed,
+        "engine": fit.engine,
+    }
 
 
 def band(replicates: int, simulations: int = 20_000) -> float:
@@ -163,22 +216,43 @@ def calibrate(name: str, replicates: int, workers: int) -> dict[str, object]:
     case = CASES[name]
     if case.sampler.engine == "nuts":
         truths, tables = zip(*(simulated(case, number) for number in range(replicates)), strict=True)
-        found = [judged(truth, cells, fit) for truth, cells, fit in zip(truths, tables, fit_many(case.spec, tables, case.sampler), strict=True)]
+        found = [
+            judged(truth, cells, fit)
+            for truth, cells, fit in zip(truths, tables, fit_many(case.spec, tables, case.sampler), strict=True)
+        ]
     else:
         found = Parallel(n_jobs=workers)(delayed(replicate)(name, number) for number in range(replicates))
     limit = band(replicates)
     distances = {key: round(distance(np.array([row["below"][key] for row in found])), 3) for key in found[0]["below"]}
-    coverage = {level: {"covered": round(float(np.mean([row["covers"][level] for row in found])), 4), "mc_error": round(float(np.std([row["covers"][level] for row in found], ddof=1) / np.sqrt(replicates)), 4)} for level in ("0.5", "0.9", "0.95")}
+    coverage = {
+        level: {
+            "covered": round(float(np.mean([row["covers"][level] for row in found])), 4),
+            "mc_error": round(float(np.std([row["covers"][level] for row in found], ddof=1) / np.sqrt(replicates)), 4),
+        }
+        for level in ("0.5", "0.9", "0.95")
+    }
     return {
-        "case": name, "replicates": replicates, "band": round(limit, 3), "largest_distance": max(distances.values()), "outside_the_band": sorted(key for key, value in distances.items() if not value < limit),
-        "distances": distances, "coverage_of_cells": coverage, "fits_that_passed_the_gate": int(sum(row["passed"] for row in found)), "engine": CASES[name].sampler.engine,
-        "seconds": round(time.perf_counter() - started, 1), "versions": installed_versions(), "code_sha256": {name: hash_file(ROOM / name) for name in CERTIFIES}, "commit": commit(),
-    }  # fmt: skip
+        "case": name,
+        "replicates": replicates,
+        "band": round(limit, 3),
+        "largest_distance": max(distances.values()),
+        "outside_the_band": sorted(key for key, value in distances.items() if not value < limit),
+        "distances": distances,
+        "coverage_of_cells": coverage,
+        "fits_that_passed_the_gate": int(sum(row["passed"] for row in found)),
+        "engine": CASES[name].sampler.engine,
+        "seconds": round(time.perf_counter() - started, 1),
+        "versions": installed_versions(),
+        "code_sha256": {name: hash_source(ROOM / name) for name in CERTIFIES},
+        "commit": commit(),
+    }
 
 
 def commit() -> str:
     """Give the commit at hand."""
-    return subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=HERE).stdout.strip()
+    return subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=HERE
+    ).stdout.strip()
 
 
 def main() -> None:
@@ -192,7 +266,24 @@ def main() -> None:
         if options.only and options.only != name:
             continue
         result = calibrate(name, options.replicates or case.replicates, options.workers)
-        print(json.dumps({key: result[key] for key in ("case", "replicates", "band", "largest_distance", "outside_the_band", "coverage_of_cells", "fits_that_passed_the_gate", "seconds")}), flush=True)
+        print(
+            json.dumps(
+                {
+                    key: result[key]
+                    for key in (
+                        "case",
+                        "replicates",
+                        "band",
+                        "largest_distance",
+                        "outside_the_band",
+                        "coverage_of_cells",
+                        "fits_that_passed_the_gate",
+                        "seconds",
+                    )
+                }
+            ),
+            flush=True,
+        )
         if not options.replicates:
             (HERE / f"{name.replace(',', '').replace(' ', '_')}.json").write_text(json.dumps(result, indent=1) + "\n")
 

@@ -10,7 +10,12 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Bayesian hierarchical estimates of children's online risks.", add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="Bayesian hierarchical estimates of children's online risks.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
 
 
 def _show_version(wanted: bool) -> None:
@@ -22,7 +27,11 @@ def _show_version(wanted: bool) -> None:
 
 
 @app.callback()
-def _common(version: Annotated[bool, typer.Option("--version", help="Show the version and end.", callback=_show_version, is_eager=True)] = False) -> None:
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and end.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
     """Bayesian hierarchical estimates of children's online risks."""
 
 
@@ -32,11 +41,19 @@ def reproduce(
     table: Annotated[Path | None, typer.Option(help="Your own published table (CSV) instead of a pack.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for tables, figures and fits.")] = Path("out"),
     seed: Annotated[int, typer.Option(help="Same seed and machine: same tables.")] = 2026,
-    engine: Annotated[str, typer.Option(help="auto (fast where its diagnostics pass, else NUTS), laplace or nuts.")] = "auto",
-    indicators: Annotated[str, typer.Option(help="Names or patterns of indicators, separated by commas (with --table).")] = "",
+    engine: Annotated[
+        str, typer.Option(help="auto (fast where its diagnostics pass, else NUTS), laplace or nuts.")
+    ] = "auto",
+    indicators: Annotated[
+        str, typer.Option(help="Names or patterns of indicators, separated by commas (with --table).")
+    ] = "",
     base: Annotated[str, typer.Option(help='"all asked" or "valid answers" (with --table).')] = "all asked",
-    design_effect: Annotated[float | None, typer.Option(help="Design effect where the table prints no interval (with --table).")] = None,
-    population: Annotated[Path | None, typer.Option(help="CSV with country_iso3, total, internet_share_pct (with --table).")] = None,
+    design_effect: Annotated[
+        float | None, typer.Option(help="Design effect where the table prints no interval (with --table).")
+    ] = None,
+    population: Annotated[
+        Path | None, typer.Option(help="CSV with country_iso3, total, internet_share_pct (with --table).")
+    ] = None,
 ) -> None:
     """Recompute a pack's published numbers and add partially pooled estimates; or fit your own table."""
     from riskmodels.errors import InputError, Problem
@@ -52,7 +69,16 @@ def reproduce(
         return
     chosen = [name.strip() for name in indicators.split(",") if name.strip()] or None
     frame = read_population(population) if population is not None else None
-    run.reproduce_table(table, out, seed=seed, engine=engine, indicators=chosen, base=base, design_effect=design_effect, population=frame)  # type: ignore[arg-type]
+    run.reproduce_table(
+        table,
+        out,
+        seed=seed,
+        engine=engine,
+        indicators=chosen,
+        base=base,
+        design_effect=design_effect,
+        population=frame,
+    )  # type: ignore[arg-type]
 
 
 @app.command()

@@ -20,7 +20,9 @@ COUNTRIES = ("KEN", "NAM", "UGA", "VNM", "THA", "PHL")
 ITEMS = ("rare", "common")
 
 
-def make_cells(countries: tuple[str, ...] = COUNTRIES, items: tuple[str, ...] = ITEMS, synthetic: bool = False) -> Cells:
+def make_cells(
+    countries: tuple[str, ...] = COUNTRIES, items: tuple[str, ...] = ITEMS, synthetic: bool = False
+) -> Cells:
     rng = np.random.default_rng(3)
     rows = [(c, i) for c in countries for i in items]
     frame = pd.DataFrame(rows, columns=["country", "indicator"])
@@ -37,9 +39,23 @@ def make_fit(cells: Cells, seed: int = 1) -> Fit:
     sampler = SamplerSpec(draws=500, seed=seed)
     centre = np.log(cells.direct / (1 - cells.direct))
     p = 1 / (1 + np.exp(-(centre + 0.1 * rng.normal(size=(4, 500, len(cells))))))
-    draws = xr.Dataset({"prevalence": (("chain", "draw", "cell"), p), "intercept": (("chain", "draw"), rng.normal(-2.2, 0.3, (4, 500))), "country_sd": (("chain", "draw"), np.abs(rng.normal(0.6, 0.1, (4, 500))))})
+    draws = xr.Dataset(
+        {
+            "prevalence": (("chain", "draw", "cell"), p),
+            "intercept": (("chain", "draw"), rng.normal(-2.2, 0.3, (4, 500))),
+            "country_sd": (("chain", "draw"), np.abs(rng.normal(0.6, 0.1, (4, 500)))),
+        }
+    )
     checks = (CheckResult("R-hat", "prevalence", 1.0, "< 1.01", True),)
-    return Fit(spec=PrevalenceSpec(), cells=cells, sampler=sampler, posterior=draws, checks=checks, fingerprint=fingerprint_of(cells, PrevalenceSpec(), sampler), seconds=0.0)
+    return Fit(
+        spec=PrevalenceSpec(),
+        cells=cells,
+        sampler=sampler,
+        posterior=draws,
+        checks=checks,
+        fingerprint=fingerprint_of(cells, PrevalenceSpec(), sampler),
+        seconds=0.0,
+    )
 
 
 @pytest.fixture
@@ -52,11 +68,17 @@ def fit(cells: Cells) -> Fit:
     return make_fit(cells)
 
 
-def write_table(path: Path, rows: list[str], header: str = "country_iso3,country,indicator,n,percent,ci_low,ci_high,numerator") -> Path:
+def write_table(
+    path: Path, rows: list[str], header: str = "country_iso3,country,indicator,n,percent,ci_low,ci_high,numerator"
+) -> Path:
     path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     return path
 
 
 @pytest.fixture
 def good_rows() -> list[str]:
-    return ["KEN,Kenya,threatened,1000,10.0,8.0,12.0,100", "NAM,Namibia,threatened,1000,5.0,3.5,6.5,50", "UGA,Uganda,threatened,900,20.0,17.2,22.8,180"]
+    return [
+        "KEN,Kenya,threatened,1000,10.0,8.0,12.0,100",
+        "NAM,Namibia,threatened,1000,5.0,3.5,6.5,50",
+        "UGA,Uganda,threatened,900,20.0,17.2,22.8,180",
+    ]

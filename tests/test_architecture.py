@@ -9,9 +9,24 @@ import sys
 from pathlib import Path
 
 import riskmodels as rm
-from riskmodels.provenance import hash_file
+from riskmodels.provenance import hash_source
 
-ROOMS = ["errors", "vocabulary", "provenance", "survey", "design", "models", "fit", "estimates", "release", "report", "sensitivity", "reproduction", "study", "cli"]
+ROOMS = [
+    "errors",
+    "vocabulary",
+    "provenance",
+    "survey",
+    "design",
+    "models",
+    "fit",
+    "estimates",
+    "release",
+    "report",
+    "sensitivity",
+    "reproduction",
+    "study",
+    "cli",
+]
 ROOT = Path(rm.__file__).parent
 
 
@@ -20,7 +35,13 @@ def test_imports_point_up() -> None:
     for path in ROOT.rglob("*.py"):
         here = path.relative_to(ROOT).parts[0].removesuffix(".py")
         for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
             for name in names:
                 parts = name.split(".")
                 if parts[0] == "riskmodels" and len(parts) > 1 and here in rank:
@@ -28,7 +49,12 @@ def test_imports_point_up() -> None:
 
 
 def test_files_stay_under_400_lines() -> None:
-    long = [path.name for folder in (ROOT, ROOT.parent / "tests") for path in folder.rglob("*.py") if len(path.read_text().splitlines()) > 400]
+    long = [
+        path.name
+        for folder in (ROOT, ROOT.parent / "tests")
+        for path in folder.rglob("*.py")
+        if len(path.read_text().splitlines()) > 400
+    ]
     assert long == []
 
 
@@ -42,7 +68,7 @@ def test_calibration_certifies_the_code_at_hand() -> None:
     results = [json.loads(path.read_text()) for path in sorted((ROOT.parent / "calibration").glob("*.json"))]
     assert {result["engine"] for result in results} == {"laplace", "nuts"}
     for result in results:
-        changed = [name for name, digest in result["code_sha256"].items() if hash_file(ROOT / name) != digest]
+        changed = [name for name, digest in result["code_sha256"].items() if hash_source(ROOT / name) != digest]
         assert changed == [], f"run make calibrate again: the code has changed since {result['case']}"
         assert result["outside_the_band"] == [], result["case"]
         if result["engine"] == "laplace":
@@ -53,7 +79,9 @@ def test_calibration_certifies_the_code_at_hand() -> None:
 
 def test_import_loads_nothing_heavy() -> None:
     code = "import sys, riskmodels; from riskmodels import cli; print([m for m in ('pymc', 'pandas', 'arviz_stats', 'nutpie', 'matplotlib') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_lock_holds_no_addresses() -> None:
@@ -64,7 +92,7 @@ def test_lock_holds_no_addresses() -> None:
 
 def test_coverage_study_certifies_the_code_at_hand() -> None:
     result = json.loads((ROOT.parent / "benchmarks" / "results" / "coverage_study.json").read_text())
-    changed = [name for name, digest in result["code_sha256"].items() if hash_file(ROOT / name) != digest]
+    changed = [name for name, digest in result["code_sha256"].items() if hash_source(ROOT / name) != digest]
     assert changed == [], "run make coverage-study again: the code it certifies has changed"
     adjusted = result["counts each child once"]
     assert result["tables"] >= 50

@@ -22,8 +22,15 @@ LAPLACE = rm.SamplerSpec(engine="laplace")
 
 def counts(yes: list[float], n: list[float], items: tuple[str, ...] = ("a",)) -> Cells:
     countries = ("KEN", "NAM", "UGA", "VNM", "THA", "PHL")[: len(n) // len(items)]
-    frame = pd.DataFrame([(c, i) for c in countries for i in items], columns=["country", "indicator"]).assign(n=np.nan, n_effective=n, yes_effective=yes)
-    return cells_from_frame(frame, [Factor("country", countries), Factor("indicator", items)], base="all asked", source="published aggregates")
+    frame = pd.DataFrame([(c, i) for c in countries for i in items], columns=["country", "indicator"]).assign(
+        n=np.nan, n_effective=n, yes_effective=yes
+    )
+    return cells_from_frame(
+        frame,
+        [Factor("country", countries), Factor("indicator", items)],
+        base="all asked",
+        source="published aggregates",
+    )
 
 
 @pytest.mark.parametrize(
@@ -33,11 +40,21 @@ def counts(yes: list[float], n: list[float], items: tuple[str, ...] = ("a",)) ->
         (counts([50.0] * 6, [50.0] * 6), lambda low, high: (low > 0.85).all() and (low < 0.999).all()),
         (counts([3.0], [40.0]), lambda low, high: low[0] < 0.075 < high[0]),
         (counts([0.2, 0.1, 0.3, 0.0], [0.6, 0.4, 0.9, 0.5]), lambda low, high: (high - low > 0.2).all()),
-        (counts([0, 9, 0, 12, 0, 7, 0, 10], [90.0] * 8, ("never", "some")), lambda low, high: (high[::2] < 0.12).all() and (high[::2] > 0.002).all()),
+        (
+            counts([0, 9, 0, 12, 0, 7, 0, 10], [90.0] * 8, ("never", "some")),
+            lambda low, high: (high[::2] < 0.12).all() and (high[::2] > 0.002).all(),
+        ),
         (counts([0.0, 30.0], [1e-3, 1e6]), lambda low, high: high[0] - low[0] > 1e-5 and low[1] < 3e-5 < high[1]),
     ],
-    ids=["nobody", "everybody", "one country", "effective n below 1", "an indicator with no yes", "almost empty beside huge"],
-)  # fmt: skip
+    ids=[
+        "nobody",
+        "everybody",
+        "one country",
+        "effective n below 1",
+        "an indicator with no yes",
+        "almost empty beside huge",
+    ],
+)
 def test_cells_that_make_the_mode_escape(cells: Cells, check: object) -> None:
     fit = rm.fit_model(cells, sampler=LAPLACE)
     assert fit.passed, [str(c) for c in fit.checks if not c.passed]

@@ -66,7 +66,9 @@ def test_poststratification_weighs_users() -> None:
 
 def test_relabelled_countries_permute_results(fit: Fit) -> None:
     turned = fit.cells.select(country=COUNTRIES[::-1])
-    assert dict(zip(turned.frame()["country"] + turned.frame()["indicator"], turned.direct)) == dict(zip(fit.cells.frame()["country"] + fit.cells.frame()["indicator"], fit.cells.direct))
+    assert dict(zip(turned.frame()["country"] + turned.frame()["indicator"], turned.direct)) == dict(
+        zip(fit.cells.frame()["country"] + fit.cells.frame()["indicator"], fit.cells.direct)
+    )
 
 
 def test_burden_total_is_the_sum_of_draws(fit: Fit) -> None:
@@ -228,7 +230,16 @@ def test_ahead_counts_keep_indicators_apart() -> None:
     rows = [(c, ch, i) for c in COUNTRIES for ch in ("social media", "game") for i in ("a", "b", "c")]
     frame = pd.DataFrame(rows, columns=["country", "channel", "indicator"]).assign(n=500.0, n_effective=400.0)
     frame["yes_effective"] = np.where(frame["channel"] == "game", 80.0, 20.0)
-    cells = rm.cells_from_frame(frame, [Factor("country", COUNTRIES), Factor("channel", ("social media", "game")), Factor("indicator", ("a", "b", "c"))], base="all asked", source="published aggregates")
+    cells = rm.cells_from_frame(
+        frame,
+        [
+            Factor("country", COUNTRIES),
+            Factor("channel", ("social media", "game")),
+            Factor("indicator", ("a", "b", "c")),
+        ],
+        base="all asked",
+        source="published aggregates",
+    )
     counts = rm.ahead_counts(make_fit(cells), factor="channel").table
     assert len(counts) == 6
     assert (counts[counts["channel"] == "game"]["estimate"] > 5.9).all()
@@ -249,10 +260,14 @@ def test_undeclared_levels_and_wrong_groups_are_refused() -> None:
     good = pd.DataFrame({"country": ["KEN", "UGA"], "n_effective": [100.0, 100.0], "yes_effective": [5.0, 9.0]})
     factors = [Factor("country", ("KEN", "UGA"))]
     with pytest.raises(rm.InputError, match="E145") as error:
-        rm.cells_from_frame(good.assign(country=["KEN", "secret-id-77"]), factors, base="all asked", source="published aggregates")
+        rm.cells_from_frame(
+            good.assign(country=["KEN", "secret-id-77"]), factors, base="all asked", source="published aggregates"
+        )
     assert "secret" not in str(error.value)
     with pytest.raises(rm.InputError, match="no cell has"):
-        rm.cells_from_frame(good, [Factor("country", ("KEN", "UGA", "NAM"))], base="all asked", source="published aggregates")
+        rm.cells_from_frame(
+            good, [Factor("country", ("KEN", "UGA", "NAM"))], base="all asked", source="published aggregates"
+        )
     with pytest.raises(rm.InputError, match="same children"):
         rm.cells_from_frame(good.assign(same_children=[0, 0]), factors, base="all asked", source="published aggregates")
 
@@ -263,7 +278,9 @@ def test_benchmarking_is_the_normal_update() -> None:
     with pytest.raises(rm.InputError, match="NUTS"):
         rm.benchmarked(sampled, pd.DataFrame({"country": ["KEN"], "prevalence": [0.1], "standard_error": [0.01]}))
     fit = replace(sampled, weights=np.full((4, 500), 1 / 2000), engine="laplace")
-    before = rm.prevalence_estimates(fit).table.set_index("country_code" if "country_code" in rm.prevalence_estimates(fit).table else "country")
+    before = rm.prevalence_estimates(fit).table.set_index(
+        "country_code" if "country_code" in rm.prevalence_estimates(fit).table else "country"
+    )
     mean, sd = before.loc["KEN", ["estimate", "sd"]].astype(float)
     known = pd.DataFrame({"country": ["KEN"], "prevalence": [mean + sd], "standard_error": [sd]})
     after = rm.benchmarked(fit, known)
@@ -276,5 +293,7 @@ def test_benchmarking_is_the_normal_update() -> None:
     far = known.assign(prevalence=min(0.9, mean + 12 * sd), standard_error=sd / 4)
     assert not rm.benchmarked(fit, far).passed
     with pytest.raises(rm.InputError, match="E181") as error:
-        rm.benchmarked(fit, pd.DataFrame({"country": ["KEN", "XXX"], "prevalence": [14.0, 0.1], "standard_error": [0.01, 0.01]}))
+        rm.benchmarked(
+            fit, pd.DataFrame({"country": ["KEN", "XXX"], "prevalence": [14.0, 0.1], "standard_error": [0.01, 0.01]})
+        )
     assert "E145" in str(error.value)

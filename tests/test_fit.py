@@ -20,7 +20,9 @@ pytestmark = pytest.mark.fit
 def simulated_cells(seed: int) -> tuple[rm.Cells, np.ndarray]:
     table = simulate_table(seed, countries=8, indicators=3)
     factors = [Factor("country", table.countries), Factor("indicator", table.indicators)]
-    return cells_from_frame(table.frame, factors, base="all asked", source="published aggregates", synthetic=True), table.truth
+    return cells_from_frame(
+        table.frame, factors, base="all asked", source="published aggregates", synthetic=True
+    ), table.truth
 
 
 def test_recovery_of_known_truth() -> None:
@@ -57,10 +59,19 @@ def test_store_and_repeat(tmp_path: Path, engine: str) -> None:
 def test_subgroups_trend_and_beta_binomial(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     header = "country_iso3,indicator,subgroup_dim,subgroup,n,numerator,design_effect\n"
-    rows = [f"{c},item,age_group*sex,{a}*{s},250,{rng.binomial(250, 0.05 + 0.05 * k)},1.2" for c in ("KEN", "UGA", "NAM", "THA", "PHL") for k, a in enumerate(("12-13", "14-15", "16-17")) for s in ("girl", "boy")]
+    rows = [
+        f"{c},item,age_group*sex,{a}*{s},250,{rng.binomial(250, 0.05 + 0.05 * k)},1.2"
+        for c in ("KEN", "UGA", "NAM", "THA", "PHL")
+        for k, a in enumerate(("12-13", "14-15", "16-17"))
+        for s in ("girl", "boy")
+    ]
     (tmp_path / "t.csv").write_text(header + "\n".join(rows))
     cells = rm.read_published(tmp_path / "t.csv", by=["age_group", "sex"])
-    fit = rm.fit_model(cells, rm.PrevalenceSpec(ordered=("age_group",), likelihood="beta-binomial"), rm.SamplerSpec(draws=500, tune=700, target_accept=0.95))
+    fit = rm.fit_model(
+        cells,
+        rm.PrevalenceSpec(ordered=("age_group",), likelihood="beta-binomial"),
+        rm.SamplerSpec(draws=500, tune=700, target_accept=0.95),
+    )
     ages = rm.prevalence_estimates(fit, by=["age_group"]).table["estimate"].to_numpy()
     assert (np.diff(ages) > 0).all()
 

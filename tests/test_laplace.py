@@ -25,19 +25,32 @@ from riskmodels.survey.synthetic import simulate_subgroups
 from tests.conftest import make_cells
 
 ORACLE = Path(__file__).parent / "oracle"
-RICH = rm.PrevalenceSpec(ordered=("ses",), continuous=("age",), interactions=(("country", "gender"), ("gender", "ses")), country_predictors={"online": {"ABW": 0.2, "AFG": 0.5, "AGO": 0.7, "AIA": 0.9, "ALA": 0.4}})
+RICH = rm.PrevalenceSpec(
+    ordered=("ses",),
+    continuous=("age",),
+    interactions=(("country", "gender"), ("gender", "ses")),
+    country_predictors={"online": {"ABW": 0.2, "AFG": 0.5, "AGO": 0.7, "AIA": 0.9, "ALA": 0.4}},
+)
 
 
 def subgroup_cells(seed: int = 1, countries: int = 5) -> Cells:
     table = simulate_subgroups(seed, countries=countries)
-    return cells_from_frame(table.frame, [Factor(name, levels) for name, levels in table.levels.items()], base="all asked", source="published aggregates", synthetic=True)
+    return cells_from_frame(
+        table.frame,
+        [Factor(name, levels) for name, levels in table.levels.items()],
+        base="all asked",
+        source="published aggregates",
+        synthetic=True,
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_arrow_is_the_dense_system_under_the_constraint(seed: int) -> None:
     rng = np.random.default_rng(seed)
     width, shared, countries, draws = 2, 3, 4, 2
-    blocks = [[(lambda x: x.T @ x)(rng.normal(size=(6, shared + width))) for _ in range(countries)] for _ in range(draws)]
+    blocks = [
+        [(lambda x: x.T @ x)(rng.normal(size=(6, shared + width))) for _ in range(countries)] for _ in range(draws)
+    ]
     top = np.stack([sum(b[:shared, :shared] for b in row) + np.eye(shared) for row in blocks], axis=-1)
     link = np.stack([np.stack([b[shared:, :shared] for b in row], axis=-1) for row in blocks], axis=-1)
     own = np.stack([np.stack([b[shared:, shared:] + np.eye(width) for b in row], axis=-1) for row in blocks], axis=-1)
@@ -50,19 +63,33 @@ def test_arrow_is_the_dense_system_under_the_constraint(seed: int) -> None:
         dense[:shared, :shared] = top[..., s]
         for c in range(countries):
             at = shared + c * width + np.arange(width)
-            dense[np.ix_(at, at)], dense[np.ix_(at, range(shared))], dense[np.ix_(range(shared), at)] = own[:, :, c, s], link[:, :, c, s], link[:, :, c, s].T
+            dense[np.ix_(at, at)], dense[np.ix_(at, range(shared))], dense[np.ix_(range(shared), at)] = (
+                own[:, :, c, s],
+                link[:, :, c, s],
+                link[:, :, c, s].T,
+            )
         inner = free.T @ dense @ free
-        np.testing.assert_allclose(np.concatenate([h[:, s], v[:, :, s].T.ravel()]), free @ np.linalg.solve(inner, free.T @ force[:, s]), atol=1e-10)
+        np.testing.assert_allclose(
+            np.concatenate([h[:, s], v[:, :, s].T.ravel()]),
+            free @ np.linalg.solve(inner, free.T @ force[:, s]),
+            atol=1e-10,
+        )
         assert arrow.log_determinant[s] - np.linalg.slogdet(inner)[1] == pytest.approx(width * np.log(countries))
     noise = rng.standard_normal((shared + width * countries, 40_000))
-    one = type(arrow)(*(getattr(arrow, name)[..., :1] for name in ("own", "link", "shared", "pull_shared", "pull_own", "sums")))
+    one = type(arrow)(
+        *(getattr(arrow, name)[..., :1] for name in ("own", "link", "shared", "pull_shared", "pull_own", "sums"))
+    )
     dh, dv, _ = one.spread(noise[:shared], noise[shared:].reshape(width, countries, -1))
     spread = np.cov(np.concatenate([dh, dv.transpose(1, 0, 2).reshape(width * countries, -1)]))
     dense = np.zeros((len(force), len(force)))
     dense[:shared, :shared] = top[..., 0]
     for c in range(countries):
         at = shared + c * width + np.arange(width)
-        dense[np.ix_(at, at)], dense[np.ix_(at, range(shared))], dense[np.ix_(range(shared), at)] = own[:, :, c, 0], link[:, :, c, 0], link[:, :, c, 0].T
+        dense[np.ix_(at, at)], dense[np.ix_(at, range(shared))], dense[np.ix_(range(shared), at)] = (
+            own[:, :, c, 0],
+            link[:, :, c, 0],
+            link[:, :, c, 0].T,
+        )
     expected = free @ np.linalg.inv(free.T @ dense @ free) @ free.T
     np.testing.assert_allclose(spread, expected, atol=0.03 * np.abs(expected).max())
 
@@ -73,16 +100,32 @@ def raw_of(model: object, latent: object, h: np.ndarray, v: np.ndarray, scale: n
     values: dict[str, np.ndarray] = {}
     shapes = {variable.name: variable.eval().shape for variable in model.free_RVs}  # type: ignore[attr-defined]
     for effect in latent.effects:  # type: ignore[attr-defined]
-        part = v[effect.start : effect.start + effect.size] if effect.per_country else h[effect.start : effect.start + effect.size]
+        part = (
+            v[effect.start : effect.start + effect.size]
+            if effect.per_country
+            else h[effect.start : effect.start + effect.size]
+        )
         if effect.basis is None:
             values[effect.name] = np.array(effect.mean + scale[effect.start] * part[0])
         else:
-            values[f"{effect.name}_raw"] = ((countries @ part.T) if effect.per_country else part).reshape(shapes[f"{effect.name}_raw"])
+            values[f"{effect.name}_raw"] = ((countries @ part.T) if effect.per_country else part).reshape(
+                shapes[f"{effect.name}_raw"]
+            )
     return values
 
 
-@pytest.mark.parametrize(("spec", "cells"), [(RICH, subgroup_cells()), (rm.PrevalenceSpec(), make_cells()), (rm.PrevalenceSpec(country_correlation="free"), make_cells())], ids=["slopes and interactions", "two items", "free correlation"])
-def test_likelihood_is_that_of_the_sampled_graph(spec: rm.PrevalenceSpec, cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("spec", "cells"),
+    [
+        (RICH, subgroup_cells()),
+        (rm.PrevalenceSpec(), make_cells()),
+        (rm.PrevalenceSpec(country_correlation="free"), make_cells()),
+    ],
+    ids=["slopes and interactions", "two items", "free correlation"],
+)
+def test_likelihood_is_that_of_the_sampled_graph(
+    spec: rm.PrevalenceSpec, cells: Cells, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Random effects and hyperparameters through both writings of the model: equal logits, equal log likelihood."""
     from riskmodels.models import predictor
 
@@ -97,18 +140,29 @@ def test_likelihood_is_that_of_the_sampled_graph(spec: rm.PrevalenceSpec, cells:
     size = sized(latent, zeta)
     named = named_draws(latent, cells, spec, zeta, h[:, None], v[:, :, None])
     values = raw_of(model, latent, h[:, 0], v[..., 0], size.scale[:, 0])
-    values |= {name: named[name].to_numpy()[0, 0] for name in named if str(name).endswith("_sd") and name in model.named_vars and model[str(name)] in model.free_RVs}
+    values |= {
+        name: named[name].to_numpy()[0, 0]
+        for name in named
+        if str(name).endswith("_sd") and name in model.named_vars and model[str(name)] in model.free_RVs
+    }
     if "country_packed" in model.named_vars:
-        root = np.linalg.cholesky(named["country_correlation"].to_numpy()[0, 0]) * named["country_sd"].to_numpy()[0, 0][:, None]
+        root = (
+            np.linalg.cholesky(named["country_correlation"].to_numpy()[0, 0])
+            * named["country_sd"].to_numpy()[0, 0][:, None]
+        )
         values["country_packed"] = root[np.tril_indices(len(root))]
     inputs = {variable: value for variable in model.free_RVs for name, value in values.items() if variable.name == name}
     assert len(inputs) == len(model.free_RVs)
-    prevalence, log_mass = (part.eval(inputs, on_unused_input="ignore") for part in (model["prevalence"], _observed_log_density(model)))
+    prevalence, log_mass = (
+        part.eval(inputs, on_unused_input="ignore") for part in (model["prevalence"], _observed_log_density(model))
+    )
     np.testing.assert_allclose(named["prevalence"].to_numpy()[0, 0], prevalence, rtol=1e-9)
     assert log_likelihood(latent, logits(latent, size, h, v))[0] == pytest.approx(float(log_mass), rel=1e-9)
     for name in named:
         if str(name).endswith("_effect"):
-            np.testing.assert_allclose(named[name].to_numpy()[0, 0], model[str(name)].eval(inputs, on_unused_input="ignore"), atol=1e-9)
+            np.testing.assert_allclose(
+                named[name].to_numpy()[0, 0], model[str(name)].eval(inputs, on_unused_input="ignore"), atol=1e-9
+            )
 
 
 def _observed_log_density(model: object) -> object:
@@ -120,10 +174,18 @@ def _observed_log_density(model: object) -> object:
 def test_hyperparameters_have_their_priors() -> None:
     zeta = np.array([[-2.0, -0.3, 0.0, 1.0, 3.0]])
     brms, default = rm.prior_preset("brms"), rm.prior_preset("default")
-    np.testing.assert_allclose(stats.halfnorm.cdf(latent_module._sd_of(default.group_sd, zeta[0]), scale=0.75), stats.norm.cdf(zeta[0]), rtol=1e-9)
+    np.testing.assert_allclose(
+        stats.halfnorm.cdf(latent_module._sd_of(default.group_sd, zeta[0]), scale=0.75),
+        stats.norm.cdf(zeta[0]),
+        rtol=1e-9,
+    )
     half_t = 2 * stats.t.cdf(latent_module._sd_of(brms.group_sd, zeta[0]) / 2.5, 3) - 1
     np.testing.assert_allclose(half_t, stats.norm.cdf(zeta[0]), rtol=1e-9)
-    np.testing.assert_allclose(stats.invgamma.cdf(latent_module._mixing_of(brms.intercept, zeta[0]), 1.5, scale=1.5), stats.norm.cdf(zeta[0]), rtol=1e-9)
+    np.testing.assert_allclose(
+        stats.invgamma.cdf(latent_module._mixing_of(brms.intercept, zeta[0]), 1.5, scale=1.5),
+        stats.norm.cdf(zeta[0]),
+        rtol=1e-9,
+    )
 
 
 def test_correlation_prior_is_lkj() -> None:
@@ -155,11 +217,20 @@ def test_two_countries_by_quadrature() -> None:
     """The whole posterior of the smallest hierarchical model on a grid: centre, difference of countries, SD."""
     y, n = np.array([12.0, 30.0]), np.array([200.0, 250.0])
     frame = pd.DataFrame({"country": ["KEN", "UGA"], "n": n, "n_effective": n, "yes_effective": y})
-    cells = cells_from_frame(frame, [Factor("country", ("KEN", "UGA"))], base="all asked", source="published aggregates")
+    cells = cells_from_frame(
+        frame, [Factor("country", ("KEN", "UGA"))], base="all asked", source="published aggregates"
+    )
     fit = rm.fit_model(cells, sampler=rm.SamplerSpec(engine="laplace", weighted_draws=16_000))
-    centre, raw, sd = np.meshgrid(np.linspace(-4.5, 0.5, 161), np.linspace(-4.5, 4.5, 161), np.linspace(1e-4, 4, 201), indexing="ij")
+    centre, raw, sd = np.meshgrid(
+        np.linspace(-4.5, 0.5, 161), np.linspace(-4.5, 4.5, 161), np.linspace(1e-4, 4, 201), indexing="ij"
+    )
     eta = centre[..., None] + (sd * raw / np.sqrt(2))[..., None] * np.array([-1.0, 1.0])
-    log_density = (y * eta - n * np.logaddexp(0, eta)).sum(axis=-1) + stats.norm.logpdf(centre, special.logit(0.1), 1.2) + stats.norm.logpdf(raw) + stats.halfnorm.logpdf(sd, scale=0.75)
+    log_density = (
+        (y * eta - n * np.logaddexp(0, eta)).sum(axis=-1)
+        + stats.norm.logpdf(centre, special.logit(0.1), 1.2)
+        + stats.norm.logpdf(raw)
+        + stats.halfnorm.logpdf(sd, scale=0.75)
+    )
     weight = np.exp(log_density - log_density.max())
     axes = [np.linspace(-4.5, 0.5, 161), np.linspace(-4.5, 4.5, 161), np.linspace(1e-4, 4, 201)]
 
@@ -168,8 +239,12 @@ def test_two_countries_by_quadrature() -> None:
             values = integrate.simpson(values, x=axis, axis=-1)
         return float(values)
 
-    exact = [total(weight * special.expit(eta[..., k])) / total(weight) for k in (0, 1)] + [total(weight * sd) / total(weight)]
-    draws = np.concatenate([fit.posterior["prevalence"].to_numpy(), fit.posterior["country_sd"].to_numpy()[..., None]], axis=-1)
+    exact = [total(weight * special.expit(eta[..., k])) / total(weight) for k in (0, 1)] + [
+        total(weight * sd) / total(weight)
+    ]
+    draws = np.concatenate(
+        [fit.posterior["prevalence"].to_numpy(), fit.posterior["country_sd"].to_numpy()[..., None]], axis=-1
+    )
     error = effective_draws(draws, fit.weights, 0.05)[2]  # type: ignore[arg-type]
     draws, weights = draws.reshape(-1, 3), fit.weights.ravel()  # type: ignore[union-attr]
     assert fit.passed
@@ -183,8 +258,13 @@ def oracle_fit(name: str) -> tuple[dict[str, object], rm.Fit]:
         frame = pd.read_csv(ORACLE / "oracle_country.csv")
         spec, factors = rm.PrevalenceSpec(), ["country"]
     else:
-        frame = pd.read_csv(ORACLE.parents[1] / "benchmarks" / "peers" / "cells_312.csv", dtype=str).astype({"n": float, "yes": float})
-        spec, factors = rm.PrevalenceSpec(interactions=(("country", "age"), ("country", "gender"))), ["country", "age", "gender", "ses"]
+        frame = pd.read_csv(ORACLE.parents[1] / "benchmarks" / "peers" / "cells_312.csv", dtype=str).astype(
+            {"n": float, "yes": float}
+        )
+        spec, factors = (
+            rm.PrevalenceSpec(interactions=(("country", "age"), ("country", "gender"))),
+            ["country", "age", "gender", "ses"],
+        )
     frame = frame.assign(n_effective=frame["n"].astype(float), yes_effective=frame["yes"].astype(float))
     levels = [Factor(factor, tuple(sorted(frame[factor].astype(str).unique()))) for factor in factors]
     cells = cells_from_frame(frame, levels, base="all asked", source="published aggregates")
@@ -242,7 +322,11 @@ def test_pareto_k_of_many_quantities_is_the_librarys() -> None:
 def test_weighted_quantiles_and_effective_draws_of_equal_weights() -> None:
     x = np.random.default_rng(3).normal(size=(4000, 2))
     equal = np.full(4000, 1 / 4000)
-    np.testing.assert_allclose(weighted_quantile(x, equal, np.array([0.05, 0.5, 0.95])), np.quantile(x, [0.05, 0.5, 0.95], axis=0, method="hazen"), atol=1e-9)
+    np.testing.assert_allclose(
+        weighted_quantile(x, equal, np.array([0.05, 0.5, 0.95])),
+        np.quantile(x, [0.05, 0.5, 0.95], axis=0, method="hazen"),
+        atol=1e-9,
+    )
     bulk, tail, error = effective_draws(x[None], equal[None], 0.05)
     np.testing.assert_allclose(bulk, 4000)
     np.testing.assert_allclose(tail, 4000, rtol=1e-6)
@@ -257,13 +341,20 @@ def test_both_ways_of_integrating_effects_estimate_the_same() -> None:
     zeta = np.tile(np.random.default_rng(4).normal(scale=0.5, size=(latent.dimension, 1)), 4000)
     at = condition(latent, posterior.curvature, zeta, posterior.start, 8)
     found = []
-    for h, v, log_weights in (laplace._by_country(posterior, at, laplace._Outer(at, posterior.absorb), np.random.default_rng(5)), laplace._jointly(posterior, at, np.random.default_rng(6))):
+    for h, v, log_weights in (
+        laplace._by_country(posterior, at, laplace._Outer(at, posterior.absorb), np.random.default_rng(5)),
+        laplace._jointly(posterior, at, np.random.default_rng(6)),
+    ):
         weights = np.exp(log_weights - log_weights.max())
         pairs = weights.mean(axis=0)
-        p = special.expit(np.stack([logits(latent, at.size, h[:, k], v[:, :, k], plain=True).reshape(-1, 4000)[0] for k in (0, 1)]))
+        p = special.expit(
+            np.stack([logits(latent, at.size, h[:, k], v[:, :, k], plain=True).reshape(-1, 4000)[0] for k in (0, 1)])
+        )
         mean = (weights * p).sum() / weights.sum()
         error = np.sqrt((((weights * (p - mean)).sum(axis=0)) ** 2).sum()) / weights.sum()
-        found.append((np.log(pairs.mean()) + log_weights.max(), pairs.std() / pairs.mean() / np.sqrt(4000), mean, error))
+        found.append(
+            (np.log(pairs.mean()) + log_weights.max(), pairs.std() / pairs.mean() / np.sqrt(4000), mean, error)
+        )
     a, b = found
     assert abs(a[0] - b[0]) < 4 * np.hypot(a[1], b[1])
     assert abs(a[2] - b[2]) < 4 * np.hypot(a[3], b[3])

@@ -58,7 +58,16 @@ def test_bases_sum_to_zero() -> None:
         np.testing.assert_allclose(np.diff(trend_basis(levels), axis=0), np.eye(levels - 1), atol=1e-12)
 
 
-@pytest.mark.parametrize(("family", "values"), [("normal", {"location": 0.0, "scale": -1.0}), ("half_normal", {"scale": 0.0}), ("half_normal", {"scale": 1.0, "degrees": 3.0}), ("student_t", {"location": 0.0, "scale": 1.0}), ("gamma", {})])
+@pytest.mark.parametrize(
+    ("family", "values"),
+    [
+        ("normal", {"location": 0.0, "scale": -1.0}),
+        ("half_normal", {"scale": 0.0}),
+        ("half_normal", {"scale": 1.0, "degrees": 3.0}),
+        ("student_t", {"location": 0.0, "scale": 1.0}),
+        ("gamma", {}),
+    ],
+)
 def test_impossible_priors(family: str, values: dict[str, float]) -> None:
     with pytest.raises(rm.InputError, match="E195"):
         rm.Prior(family, **values)
@@ -71,9 +80,17 @@ def test_absurd_sampler(values: dict[str, float]) -> None:
 
 
 def test_spec_round_trip_and_hash() -> None:
-    spec = rm.PrevalenceSpec(ordered=("age",), interactions=(("sex", "age"),), priors=rm.prior_preset("brms"), country_predictors={"online": {"KEN": 0.6}})
+    spec = rm.PrevalenceSpec(
+        ordered=("age",),
+        interactions=(("sex", "age"),),
+        priors=rm.prior_preset("brms"),
+        country_predictors={"online": {"KEN": 0.6}},
+    )
     assert rm.PrevalenceSpec.from_toml(spec.to_toml()) == spec
-    assert rm.PrevalenceSpec(priors="default").content_hash == rm.PrevalenceSpec(priors=rm.prior_preset("default")).content_hash
+    assert (
+        rm.PrevalenceSpec(priors="default").content_hash
+        == rm.PrevalenceSpec(priors=rm.prior_preset("default")).content_hash
+    )
     assert rm.PrevalenceSpec(priors="wide").content_hash != rm.PrevalenceSpec().content_hash
     with pytest.raises(rm.InputError, match="E195"):
         rm.PrevalenceSpec(priors="nonsense", within_child_correlation=2)
@@ -103,7 +120,9 @@ def test_log_likelihood_of_effective_counts() -> None:
     compiled = model.compile_logp(vars=model.observed_RVs)
     eta = float(point["intercept"])
     ours = compiled(point) - compiled({**point, "intercept": np.array(eta + 0.3)})
-    log_mass = [stats.binom.logpmf(cells.yes_effective, cells.n_effective, 1 / (1 + np.exp(-e))).sum() for e in (eta, eta + 0.3)]
+    log_mass = [
+        stats.binom.logpmf(cells.yes_effective, cells.n_effective, 1 / (1 + np.exp(-e))).sum() for e in (eta, eta + 0.3)
+    ]
     assert ours == pytest.approx(log_mass[0] - log_mass[1], rel=1e-8)
 
 

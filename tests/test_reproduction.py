@@ -30,7 +30,10 @@ def test_table_1(agreement: pd.DataFrame) -> None:
     assert off.max() < 0.01
     total = table[table["quantity"] == "number of children, total"].iloc[0]
     assert abs(total["recomputed"] / 10_713_632 - 1) < 0.003
-    ends = np.maximum((counts["recomputed_low"] / counts["published_low"] - 1).abs(), (counts["recomputed_high"] / counts["published_high"] - 1).abs())
+    ends = np.maximum(
+        (counts["recomputed_low"] / counts["published_low"] - 1).abs(),
+        (counts["recomputed_high"] / counts["published_high"] - 1).abs(),
+    )
     assert (ends < 0.03).sum() >= 11
 
 
@@ -47,7 +50,15 @@ def test_every_target_has_a_verdict_a_reason_and_a_source(agreement: pd.DataFram
 
 
 def test_judge_needs_a_number_and_a_tolerance() -> None:
-    base = {"family": "f", "indicator": "i", "country": "c", "quantity": "q", "base": "b", "unit": "u", "published": 10.0}
+    base = {
+        "family": "f",
+        "indicator": "i",
+        "country": "c",
+        "quantity": "q",
+        "base": "b",
+        "unit": "u",
+        "published": 10.0,
+    }
     assert judge(Target(**base))[0] == CANNOT
     assert judge(Target(**base, recomputed=10.0))[0] == DIFFERS
     assert judge(Target(**base, recomputed=10.04, tolerance=0.05))[0] == AGREES
@@ -55,11 +66,22 @@ def test_judge_needs_a_number_and_a_tolerance() -> None:
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", "from riskmodels.cli import main; main()", *arguments], capture_output=True, text=True, cwd=cwd, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", "from riskmodels.cli import main; main()", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        check=False,
+    )
 
 
 def test_three_planted_faults_end_with_exit_code_2(tmp_path: Path, good_rows: list[str]) -> None:
-    rows = [*good_rows, "THA,Thailand,threatened,500,10.0,8.0,12.0,777", "PHL,Philippines,threatened,500,10.0,12.0,14.0,50", "XXX,Nowhere,threatened,500,10.0,,,50"]
+    rows = [
+        *good_rows,
+        "THA,Thailand,threatened,500,10.0,8.0,12.0,777",
+        "PHL,Philippines,threatened,500,10.0,12.0,14.0,50",
+        "XXX,Nowhere,threatened,500,10.0,,,50",
+    ]
     write_table(tmp_path / "t.csv", rows)
     ended = run("reproduce", "--table", "t.csv", cwd=tmp_path)
     assert ended.returncode == 2

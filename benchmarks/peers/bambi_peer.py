@@ -49,10 +49,14 @@ def main() -> None:
     cells = pd.read_csv(data)
     priors = {"Intercept": bmb.Prior("Normal", mu=-2.1972, sigma=1.2)}
     priors |= {f"1|{group}": bmb.Prior("Normal", mu=0, sigma=bmb.Prior("HalfNormal", sigma=0.75)) for group in GROUPS}
-    model = bmb.Model("p(yes, n) ~ 1 + " + " + ".join(f"(1|{group})" for group in GROUPS), cells, family="binomial", priors=priors)
+    model = bmb.Model(
+        "p(yes, n) ~ 1 + " + " + ".join(f"(1|{group})" for group in GROUPS), cells, family="binomial", priors=priors
+    )
     model.build()
     built_at = time.perf_counter()
-    trace = model.fit(draws=1000, tune=1000, chains=4, cores=CORES, random_seed=seed, target_accept=target, progressbar=False)
+    trace = model.fit(
+        draws=1000, tune=1000, chains=4, cores=CORES, random_seed=seed, target_accept=target, progressbar=False
+    )
     model.predict(trace, kind="response_params")
     prevalence = by_country(trace["posterior"]["p"].transpose("chain", "draw", ...).to_numpy(), cells)
     sds = {f"sd_{group}": trace["posterior"][f"1|{group}_sigma"].to_numpy() for group in GROUPS}
@@ -61,14 +65,29 @@ def main() -> None:
     end = time.perf_counter()
     least = min(ess, key=lambda name: ess[name])
     record = {
-        "peer": "bambi", "version": version("bambi"), "pymc": version("pymc"), "python": sys.version.split()[0],
-        "seed": seed, "chains": 4, "warmup": 1000, "draws": 1000, "cores": CORES, "target_accept": target,
-        "wall_seconds": end - start, "compile_seconds": None, "sample_seconds": None, "build_seconds": built_at - start,
-        "note": "bambi compiles inside its fit, so compilation is in wall_seconds and cannot be told apart", "import_seconds": IMPORT_SECONDS,
-        "min_ess": ess[least], "min_ess_of": least, "max_rhat": max(float(az.rhat(x)) for x in (prevalence | sds).values()),
+        "peer": "bambi",
+        "version": version("bambi"),
+        "pymc": version("pymc"),
+        "python": sys.version.split()[0],
+        "seed": seed,
+        "chains": 4,
+        "warmup": 1000,
+        "draws": 1000,
+        "cores": CORES,
+        "target_accept": target,
+        "wall_seconds": end - start,
+        "compile_seconds": None,
+        "sample_seconds": None,
+        "build_seconds": built_at - start,
+        "note": "bambi compiles inside its fit, so compilation is in wall_seconds and cannot be told apart",
+        "import_seconds": IMPORT_SECONDS,
+        "min_ess": ess[least],
+        "min_ess_of": least,
+        "max_rhat": max(float(az.rhat(x)) for x in (prevalence | sds).values()),
         "divergent": int(trace["sample_stats"]["diverging"].sum()),
         "priors": "intercept normal(-2.1972, 1.2); every sd half-normal(0, 0.75)",
-        "country_prevalence": means, "sd_mean": {name: float(x.mean()) for name, x in sds.items()},
+        "country_prevalence": means,
+        "sd_mean": {name: float(x.mean()) for name, x in sds.items()},
         "date": datetime.now(UTC).date().isoformat(),
     }
     Path(output).write_text(json.dumps(record, indent=2) + "\n")

@@ -50,7 +50,13 @@ def published_countries() -> pd.DataFrame:
     """One row per country: effective children and effective children affected, as whole numbers."""
     cells = rm.load_pack("disrupting-harm").cells(indicators=["online_any_of_9_items"])
     codes = np.array(cells.factor("country").levels)[cells.position("country")]
-    return pd.DataFrame({"country": codes, "n": np.round(cells.n_effective).astype(int), "yes": np.round(cells.yes_effective).astype(int)})
+    return pd.DataFrame(
+        {
+            "country": codes,
+            "n": np.round(cells.n_effective).astype(int),
+            "yes": np.round(cells.yes_effective).astype(int),
+        }
+    )
 
 
 def main() -> None:

@@ -31,7 +31,14 @@ with warnings.catch_warnings():
 
 IMPORT_SECONDS = time.perf_counter() - IMPORT_START
 CORES = 2
-GROUPS = {"country": ["country"], "age": ["age"], "gender": ["gender"], "ses": ["ses"], "country_age": ["country", "age"], "country_gender": ["country", "gender"]}
+GROUPS = {
+    "country": ["country"],
+    "age": ["age"],
+    "gender": ["gender"],
+    "ses": ["ses"],
+    "country_age": ["country", "age"],
+    "country_gender": ["country", "gender"],
+}
 
 
 def build(cells: pd.DataFrame) -> pm.Model:
@@ -64,7 +71,9 @@ def main() -> None:
         warnings.simplefilter("ignore")
         compiled = nutpie.compile_pymc_model(build(cells))
     compiled_at = time.perf_counter()
-    trace = nutpie.sample(compiled, draws=1000, tune=1000, chains=4, cores=CORES, seed=seed, target_accept=target, progress_bar=False)
+    trace = nutpie.sample(
+        compiled, draws=1000, tune=1000, chains=4, cores=CORES, seed=seed, target_accept=target, progress_bar=False
+    )
     prevalence = by_country(trace["posterior"]["p"].to_numpy(), cells)
     sds = {f"sd_{name}": trace["posterior"][f"sd_{name}"].to_numpy() for name in GROUPS}
     ess = {name: float(az.ess(x)) for name, x in (prevalence | sds).items()}
@@ -72,13 +81,28 @@ def main() -> None:
     end = time.perf_counter()
     least = min(ess, key=lambda name: ess[name])
     record = {
-        "peer": "nutpie", "version": version("nutpie"), "pymc": version("pymc"), "numba": version("numba"), "python": sys.version.split()[0],
-        "seed": seed, "chains": 4, "warmup": 1000, "draws": 1000, "cores": CORES, "target_accept": target,
-        "wall_seconds": end - start, "compile_seconds": compiled_at - start, "sample_seconds": end - compiled_at, "import_seconds": IMPORT_SECONDS,
-        "min_ess": ess[least], "min_ess_of": least, "max_rhat": max(float(az.rhat(x)) for x in (prevalence | sds).values()),
+        "peer": "nutpie",
+        "version": version("nutpie"),
+        "pymc": version("pymc"),
+        "numba": version("numba"),
+        "python": sys.version.split()[0],
+        "seed": seed,
+        "chains": 4,
+        "warmup": 1000,
+        "draws": 1000,
+        "cores": CORES,
+        "target_accept": target,
+        "wall_seconds": end - start,
+        "compile_seconds": compiled_at - start,
+        "sample_seconds": end - compiled_at,
+        "import_seconds": IMPORT_SECONDS,
+        "min_ess": ess[least],
+        "min_ess_of": least,
+        "max_rhat": max(float(az.rhat(x)) for x in (prevalence | sds).values()),
         "divergent": int(trace["sample_stats"]["diverging"].sum()),
         "priors": "intercept normal(-2.1972, 1.2); every sd half-normal(0, 0.75)",
-        "country_prevalence": means, "sd_mean": {name: float(x.mean()) for name, x in sds.items()},
+        "country_prevalence": means,
+        "sd_mean": {name: float(x.mean()) for name, x in sds.items()},
         "date": datetime.now(UTC).date().isoformat(),
     }
     Path(output).write_text(json.dumps(record, indent=2) + "\n")

@@ -31,9 +31,18 @@ def main(data: str, output: str, seed: int, engine: str = "laplace") -> None:
     table = rm.prevalence_estimates(fit).table
     end = time.perf_counter()
     record = {
-        "peer": f"riskmodels, {engine}", "version": rm.__version__, "seed": seed, "cores": 1 if engine == "laplace" else 2, "wall_seconds": end - start, "compile_seconds": 0.0, "import_seconds": import_seconds,
-        "min_ess": float(np.floor(table["ess_bulk"].min())), "passed": fit.passed, "reason": fit.engine_reason, "country_prevalence": dict(zip(table["country"], table["estimate"], strict=True)),
-    }  # fmt: skip
+        "peer": f"riskmodels, {engine}",
+        "version": rm.__version__,
+        "seed": seed,
+        "cores": 1 if engine == "laplace" else 2,
+        "wall_seconds": end - start,
+        "compile_seconds": 0.0,
+        "import_seconds": import_seconds,
+        "min_ess": float(np.floor(table["ess_bulk"].min())),
+        "passed": fit.passed,
+        "reason": fit.engine_reason,
+        "country_prevalence": dict(zip(table["country"], table["estimate"], strict=True)),
+    }
     Path(output).write_text(json.dumps(record, indent=1) + "\n")
 
 

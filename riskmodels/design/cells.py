@@ -68,22 +68,70 @@ class Cells:
         problems = [
             Problem("E180", what, "cells", int(bad.sum()), remedy)
             for what, bad, remedy in (
-                ("effective n is not positive and finite", ~(np.isfinite(self.n_effective) & (self.n_effective > 0)), "drop cells without respondents"),
-                ("effective cases lie outside 0 to effective n", ~((self.yes_effective >= -1e-9) & (self.yes_effective <= self.n_effective * (1 + 1e-9))), "check numerators"),
-                ("effective n exceeds n", self.n_effective > self.n * (1 + 1e-9), "a design effect below 1 cannot be used"),
-                ("weight totals are negative or not finite", ~(np.isfinite(self.weight) & (self.weight >= 0)), "weights must be positive"),
+                (
+                    "effective n is not positive and finite",
+                    ~(np.isfinite(self.n_effective) & (self.n_effective > 0)),
+                    "drop cells without respondents",
+                ),
+                (
+                    "effective cases lie outside 0 to effective n",
+                    ~((self.yes_effective >= -1e-9) & (self.yes_effective <= self.n_effective * (1 + 1e-9))),
+                    "check numerators",
+                ),
+                (
+                    "effective n exceeds n",
+                    self.n_effective > self.n * (1 + 1e-9),
+                    "a design effect below 1 cannot be used",
+                ),
+                (
+                    "weight totals are negative or not finite",
+                    ~(np.isfinite(self.weight) & (self.weight >= 0)),
+                    "weights must be positive",
+                ),
             )
             if bad.any()
         ]
-        empty = [factor.name for place, factor in enumerate(self.factors) if len(self) and len(np.unique(self.index[:, place])) < len(factor)]
+        empty = [
+            factor.name
+            for place, factor in enumerate(self.factors)
+            if len(self) and len(np.unique(self.index[:, place])) < len(factor)
+        ]
         if empty:
-            problems.append(Problem("E145", "a factor declares levels that no cell has", ", ".join(empty), len(empty), "declare only the levels that occur"))
+            problems.append(
+                Problem(
+                    "E145",
+                    "a factor declares levels that no cell has",
+                    ", ".join(empty),
+                    len(empty),
+                    "declare only the levels that occur",
+                )
+            )
         if len(self) and not self._groups_hold_the_same_children():
-            problems.append(Problem("E150", "cells said to hold the same children differ in more than the indicator", "same_children", 1, "number the groups of children across countries and subgroups"))
+            problems.append(
+                Problem(
+                    "E150",
+                    "cells said to hold the same children differ in more than the indicator",
+                    "same_children",
+                    1,
+                    "number the groups of children across countries and subgroups",
+                )
+            )
         if len(self) == 0:
-            problems.append(Problem("E101", "no cell is left", "cells", 0, "check the selection of indicators, countries and subgroups"))
+            problems.append(
+                Problem(
+                    "E101", "no cell is left", "cells", 0, "check the selection of indicators, countries and subgroups"
+                )
+            )
         elif len(np.unique(self.index, axis=0)) != len(self.index):
-            problems.append(Problem("E150", "the same combination of levels stands twice", "cells", len(self.index) - len(np.unique(self.index, axis=0)), "collapse duplicates first"))
+            problems.append(
+                Problem(
+                    "E150",
+                    "the same combination of levels stands twice",
+                    "cells",
+                    len(self.index) - len(np.unique(self.index, axis=0)),
+                    "collapse duplicates first",
+                )
+            )
         if problems:
             raise InputError(problems, "cells")
 
@@ -153,10 +201,24 @@ class Cells:
         factors = {factor.name: factor for factor in self.factors}
         for name, wanted in levels.items():
             if name not in factors:
-                raise InputError([Problem("E132", f"no factor {name}", "selection", 1, f"choose among {', '.join(self.names)}")], "cells")
+                raise InputError(
+                    [Problem("E132", f"no factor {name}", "selection", 1, f"choose among {', '.join(self.names)}")],
+                    "cells",
+                )
             unknown = [level for level in wanted if level not in factors[name].levels]
             if unknown:
-                raise InputError([Problem("E145", f"levels of {name} not in the cells", ", ".join(unknown), len(unknown), "check the spelling of the codes")], "cells")
+                raise InputError(
+                    [
+                        Problem(
+                            "E145",
+                            f"levels of {name} not in the cells",
+                            ", ".join(unknown),
+                            len(unknown),
+                            "check the spelling of the codes",
+                        )
+                    ],
+                    "cells",
+                )
             old = factors[name]
             factors[name] = Factor(name, tuple(wanted), tuple(old.label_of(level) for level in wanted))
             keep &= np.isin(self.position(name), old.codes(wanted))
@@ -165,14 +227,25 @@ class Cells:
             present = [factor.levels[i] for i in self.position(factor.name)[keep]]
             recoded.append(factors[factor.name].codes(present))
         index = np.column_stack(recoded) if recoded else self.index[keep]
-        parts = {name: getattr(self, name)[keep] for name in ("n", "n_effective", "yes_effective", "weight", "same_children")}
+        parts = {
+            name: getattr(self, name)[keep] for name in ("n", "n_effective", "yes_effective", "weight", "same_children")
+        }
         return replace(self, factors=tuple(factors[factor.name] for factor in self.factors), index=index, **parts)
 
     def record(self) -> Mapping[str, object]:
         """Everything that decides the numbers, for hashing."""
         factors = [[factor.name, list(factor.levels)] for factor in self.factors]
-        arrays = {name: getattr(self, name) for name in ("index", "n", "n_effective", "yes_effective", "weight", "same_children")}
-        return {"factors": json.dumps(factors), "base": self.base, "source": self.source, "synthetic": self.synthetic, **arrays}
+        arrays = {
+            name: getattr(self, name)
+            for name in ("index", "n", "n_effective", "yes_effective", "weight", "same_children")
+        }
+        return {
+            "factors": json.dumps(factors),
+            "base": self.base,
+            "source": self.source,
+            "synthetic": self.synthetic,
+            **arrays,
+        }
 
     @property
     def content_hash(self) -> str:
@@ -180,7 +253,15 @@ class Cells:
         return hash_record(self.record())
 
 
-def cells_from_frame(frame: pd.DataFrame, factors: Sequence[Factor], *, base: Base, source: str, synthetic: bool = False, warnings: Sequence[Problem] = ()) -> Cells:
+def cells_from_frame(
+    frame: pd.DataFrame,
+    factors: Sequence[Factor],
+    *,
+    base: Base,
+    source: str,
+    synthetic: bool = False,
+    warnings: Sequence[Problem] = (),
+) -> Cells:
     """Make cells from a tidy frame of counts.
 
     Parameters
@@ -198,7 +279,15 @@ def cells_from_frame(frame: pd.DataFrame, factors: Sequence[Factor], *, base: Ba
     for factor in factors:
         unknown = ~frame[factor.name].astype(str).isin(factor.levels)
         if unknown.any():
-            problems.append(Problem("E145", "values that are not among the declared levels", factor.name, int(unknown.sum()), "declare every level, or leave these rows out"))
+            problems.append(
+                Problem(
+                    "E145",
+                    "values that are not among the declared levels",
+                    factor.name,
+                    int(unknown.sum()),
+                    "declare every level, or leave these rows out",
+                )
+            )
     raise_if_stopping(problems, "cells")
     index = np.column_stack([factor.codes(frame[factor.name].astype(str)) for factor in factors])
     n = frame["n"].to_numpy(float) if "n" in frame else np.full(len(frame), np.nan)
@@ -208,8 +297,21 @@ def cells_from_frame(frame: pd.DataFrame, factors: Sequence[Factor], *, base: Ba
         same_children = frame["same_children"].to_numpy(np.int64)
     else:
         others = [i for i, factor in enumerate(factors) if factor.name != INDICATOR]
-        same_children = np.unique(index[:, others], axis=0, return_inverse=True)[1].reshape(-1) if others else np.zeros(len(frame), dtype=np.int64)
+        same_children = (
+            np.unique(index[:, others], axis=0, return_inverse=True)[1].reshape(-1)
+            if others
+            else np.zeros(len(frame), dtype=np.int64)
+        )
     return Cells(
-        factors=tuple(factors), index=index, n=n, n_effective=n_effective, yes_effective=frame["yes_effective"].to_numpy(float),
-        weight=weight, same_children=same_children, base=base, source=source, synthetic=synthetic, warnings=tuple(warnings),
-    )  # fmt: skip
+        factors=tuple(factors),
+        index=index,
+        n=n,
+        n_effective=n_effective,
+        yes_effective=frame["yes_effective"].to_numpy(float),
+        weight=weight,
+        same_children=same_children,
+        base=base,
+        source=source,
+        synthetic=synthetic,
+        warnings=tuple(warnings),
+    )

@@ -132,7 +132,18 @@ def dependence_between_items(cells: Cells, tetrachoric: float) -> Dependence | N
         The anchor of a cell is its empirical logit ``log((y + 1/2) / (n - y + 1/2))``.
     """
     if not 0 <= tetrachoric < 1:
-        raise InputError([Problem("E195", "within-child correlation must lie in [0, 1)", "within_child_correlation", 1, "use 0.4, or 0 for independent items")], "specification")
+        raise InputError(
+            [
+                Problem(
+                    "E195",
+                    "within-child correlation must lie in [0, 1)",
+                    "within_child_correlation",
+                    1,
+                    "use 0.4, or 0 for independent items",
+                )
+            ],
+            "specification",
+        )
     groups = [np.flatnonzero(cells.same_children == group) for group in np.unique(cells.same_children)]
     size = max(len(group) for group in groups)
     if tetrachoric == 0 or size == 1:
@@ -144,5 +155,7 @@ def dependence_between_items(cells: Cells, tetrachoric: float) -> Dependence | N
     for number, group in enumerate(groups):
         member[number] = np.concatenate([group, np.full(size - len(group), group[0])])
         place[group] = number * size + np.arange(len(group))
-        rotation[number, : len(group), : len(group)] = _rotation(cells.n_effective[group], proportion[group], tetrachoric)
+        rotation[number, : len(group), : len(group)] = _rotation(
+            cells.n_effective[group], proportion[group], tetrachoric
+        )
     return Dependence(anchor=np.asarray(special.logit(proportion)), rotation=rotation, member=member, place=place)

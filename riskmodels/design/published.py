@@ -23,7 +23,12 @@ SAME_CHILDREN_TOLERANCE = 0.10
 
 
 def read_published(
-    path: str | Path, *, indicators: Sequence[str] | None = None, by: Sequence[str] = (), base: Base = "all asked", design_effect: float | None = None
+    path: str | Path,
+    *,
+    indicators: Sequence[str] | None = None,
+    by: Sequence[str] = (),
+    base: Base = "all asked",
+    design_effect: float | None = None,
 ) -> Cells:
     """Read any published table of country x indicator (x subgroup) as cells.
 
@@ -66,11 +71,18 @@ def read_published(
     ----------
     Effective counts: Chen, Wakefield & Lumley 2014, Spatial and Spatio-temporal Epidemiology 11, 33-43.
     """
-    return collapse_published(read_published_table(path), indicators=indicators, by=by, base=base, design_effect=design_effect)
+    return collapse_published(
+        read_published_table(path), indicators=indicators, by=by, base=base, design_effect=design_effect
+    )
 
 
 def collapse_published(
-    table: PublishedTable, *, indicators: Sequence[str] | None = None, by: Sequence[str] = (), base: Base = "all asked", design_effect: float | None = None
+    table: PublishedTable,
+    *,
+    indicators: Sequence[str] | None = None,
+    by: Sequence[str] = (),
+    base: Base = "all asked",
+    design_effect: float | None = None,
 ) -> Cells:
     """Collapse a checked table to cells; parameters as in `read_published`."""
     size = effective_size(table.frame, design_effect)
@@ -78,17 +90,50 @@ def collapse_published(
     frame, notes = _select_rows(frame, indicators, tuple(by))
     rows = pd.concat([_plain_rows(frame), _response_rows(frame, base)], ignore_index=True)
     if rows.empty:
-        raise InputError([*notes, Problem("E101", "no row of the table can become a cell", table.name, 0, "check indicators=, by= and that n or an interval is printed")], table.name)
+        raise InputError(
+            [
+                *notes,
+                Problem(
+                    "E101",
+                    "no row of the table can become a cell",
+                    table.name,
+                    0,
+                    "check indicators=, by= and that n or an interval is printed",
+                ),
+            ],
+            table.name,
+        )
     if (rows["method"] == "none").any():
         count = int((rows["method"] == "none").sum())
-        notes.append(Problem("W118", "no interval, effective n or design effect: simple random sampling is assumed", "intervals too narrow", count, "state design_effect="))
+        notes.append(
+            Problem(
+                "W118",
+                "no interval, effective n or design effect: simple random sampling is assumed",
+                "intervals too narrow",
+                count,
+                "state design_effect=",
+            )
+        )
     rows["same_children"] = _same_children(rows, tuple(by))
-    factors = [_factor(rows, COUNTRY, "country_label"), *(_factor(rows, name, name) for name in by), _factor(rows, INDICATOR, "indicator_label")]
+    factors = [
+        _factor(rows, COUNTRY, "country_label"),
+        *(_factor(rows, name, name) for name in by),
+        _factor(rows, INDICATOR, "indicator_label"),
+    ]
     notes += _fielding_notes(rows)
-    return cells_from_frame(rows, factors, base=base, source="published aggregates", synthetic=table.synthetic, warnings=[*table.warnings, *notes])
+    return cells_from_frame(
+        rows,
+        factors,
+        base=base,
+        source="published aggregates",
+        synthetic=table.synthetic,
+        warnings=[*table.warnings, *notes],
+    )
 
 
-def _select_rows(frame: pd.DataFrame, indicators: Sequence[str] | None, by: tuple[str, ...]) -> tuple[pd.DataFrame, list[Problem]]:
+def _select_rows(
+    frame: pd.DataFrame, indicators: Sequence[str] | None, by: tuple[str, ...]
+) -> tuple[pd.DataFrame, list[Problem]]:
     """Keep the rows asked for; say how many were left aside and why."""
     notes: list[Problem] = []
 
@@ -96,23 +141,53 @@ def _select_rows(frame: pd.DataFrame, indicators: Sequence[str] | None, by: tupl
         nonlocal frame
         if mask.any():
             names = sorted(frame.loc[mask, "indicator"].unique())
-            notes.append(Problem(code, why, ", ".join(names[:4]) + (" ..." if len(names) > 4 else ""), int(mask.sum()), remedy))
+            notes.append(
+                Problem(code, why, ", ".join(names[:4]) + (" ..." if len(names) > 4 else ""), int(mask.sum()), remedy)
+            )
             frame = frame[~mask]
 
     if indicators is not None:
-        unmatched = [pattern for pattern in indicators if not frame["indicator"].map(lambda name, p=pattern: fnmatchcase(name, p)).any()]
+        unmatched = [
+            pattern
+            for pattern in indicators
+            if not frame["indicator"].map(lambda name, p=pattern: fnmatchcase(name, p)).any()
+        ]
         if unmatched:
-            raise InputError([Problem("E132", "no indicator of that name", ", ".join(unmatched), len(unmatched), "see the column indicator for the names there are")], "selection")
+            raise InputError(
+                [
+                    Problem(
+                        "E132",
+                        "no indicator of that name",
+                        ", ".join(unmatched),
+                        len(unmatched),
+                        "see the column indicator for the names there are",
+                    )
+                ],
+                "selection",
+            )
         frame = frame[frame["indicator"].map(lambda name: any(fnmatchcase(name, pattern) for pattern in indicators))]
-    leave(frame["country_iso3"].isin(POOLED_CODES), "rows that pool countries are not cells", "they are targets for comparison, not input")
+    leave(
+        frame["country_iso3"].isin(POOLED_CODES),
+        "rows that pool countries are not cells",
+        "they are targets for comparison, not input",
+    )
     wanted = "*".join(by) if by else "all"
     crossed = frame["subgroup_dim"].map(lambda dim: tuple(sorted(dim.split("*")))) == tuple(sorted(by))
-    taken = (frame["subgroup_dim"] == wanted) | (crossed if by else False) | (frame["subgroup_dim"].isin(("response", *MULTI_RESPONSE_DIMS)) if not by else False)
+    taken = (
+        (frame["subgroup_dim"] == wanted)
+        | (crossed if by else False)
+        | (frame["subgroup_dim"].isin(("response", *MULTI_RESPONSE_DIMS)) if not by else False)
+    )
     leave(~taken, "rows by other subgroups", f"read them with by= (now: {', '.join(by) or 'none'})")
     responses = frame["subgroup_dim"] == "response"
     known = frame["subgroup"].isin(NO_RESPONSES | YES_RESPONSES | MISSING_RESPONSES)
     unclear = frame.loc[responses & ~known, "indicator"].unique()
-    leave(responses & frame["indicator"].isin(unclear), "answers that are neither yes, no nor a known kind of missing", "recode them to yes / no first", "W160")
+    leave(
+        responses & frame["indicator"].isin(unclear),
+        "answers that are neither yes, no nor a known kind of missing",
+        "recode them to yes / no first",
+        "W160",
+    )
     no_base = frame["n"].isna() & frame["n_effective"].isna()
     no_cases = frame["percent"].isna() & frame["numerator"].isna() & frame["numerator_weighted"].isna()
     leave(no_base | no_cases, "rows without n or interval, or without a figure", "print n or the interval", "W147")
@@ -135,10 +210,17 @@ def _plain_rows(frame: pd.DataFrame) -> pd.DataFrame:
     several = plain.groupby(["country_iso3", "indicator"])["subgroup"].transform("nunique") > 1
     sub_indicator = plain["subgroup_dim"].isin(MULTI_RESPONSE_DIMS) & several
     plain["indicator"] = plain["indicator"].where(~sub_indicator, plain["indicator"] + "/" + plain["subgroup"])
-    plain["indicator_label"] = plain["indicator_label"].where(~sub_indicator, plain["indicator_label"] + " - " + plain["subgroup"])
+    plain["indicator_label"] = plain["indicator_label"].where(
+        ~sub_indicator, plain["indicator_label"] + " - " + plain["subgroup"]
+    )
     plain["yes_effective"] = plain["n_effective"] * printed_proportion(plain)[0]
     plain["weight"] = plain["n_weighted"].fillna(plain["n"]).fillna(plain["n_effective"])
-    return plain.assign(**{COUNTRY: plain["country_iso3"], "country_label": plain["country"].where(plain["country"] != "", plain["country_iso3"])})
+    return plain.assign(
+        **{
+            COUNTRY: plain["country_iso3"],
+            "country_label": plain["country"].where(plain["country"] != "", plain["country_iso3"]),
+        }
+    )
 
 
 def _response_rows(frame: pd.DataFrame, base: Base) -> pd.DataFrame:
@@ -152,10 +234,19 @@ def _response_rows(frame: pd.DataFrame, base: Base) -> pd.DataFrame:
         first = group.iloc[0]
         n = float(first["n"]) - (missing if base == "valid answers" else 0.0)
         n_effective = n * float(first["n_effective"]) / float(first["n"])
-        collapsed.append({
-            COUNTRY: country, INDICATOR: indicator, "country_label": first["country"] or country, "indicator_label": first["indicator_label"],
-            "n": n, "n_effective": n_effective, "yes_effective": yes / n * n_effective, "weight": n, "method": first["method"],
-        })  # fmt: skip
+        collapsed.append(
+            {
+                COUNTRY: country,
+                INDICATOR: indicator,
+                "country_label": first["country"] or country,
+                "indicator_label": first["indicator_label"],
+                "n": n,
+                "n_effective": n_effective,
+                "yes_effective": yes / n * n_effective,
+                "weight": n,
+                "method": first["method"],
+            }
+        )
     return pd.DataFrame(collapsed)
 
 
@@ -166,7 +257,9 @@ def _same_children(rows: pd.DataFrame, by: tuple[str, ...]) -> np.ndarray:
     for _, part in rows.groupby([COUNTRY, *by], sort=False):
         first_n = -np.inf
         for position in part["n"].fillna(part["n_effective"]).sort_values().index:
-            size = rows.loc[position, "n"] if not np.isnan(rows.loc[position, "n"]) else rows.loc[position, "n_effective"]
+            size = (
+                rows.loc[position, "n"] if not np.isnan(rows.loc[position, "n"]) else rows.loc[position, "n_effective"]
+            )
             if size > first_n * (1 + SAME_CHILDREN_TOLERANCE) or first_n < 0:
                 first_n, next_group = size, next_group + 1
             group[rows.index.get_loc(position)] = next_group
@@ -177,7 +270,9 @@ def _factor(rows: pd.DataFrame, name: str, label: str) -> Factor:
     """Levels in the order in which the table shows them."""
     unique = rows.drop_duplicates(name)
     labels = tuple(text or code for text, code in zip(unique[label].astype(str), unique[name].astype(str), strict=True))
-    return Factor(name, tuple(unique[name].astype(str)), tuple(text.split(" - response distribution")[0] for text in labels))
+    return Factor(
+        name, tuple(unique[name].astype(str)), tuple(text.split(" - response distribution")[0] for text in labels)
+    )
 
 
 def _fielding_notes(rows: pd.DataFrame) -> list[Problem]:
@@ -187,10 +282,30 @@ def _fielding_notes(rows: pd.DataFrame) -> list[Problem]:
     fielded = rows.groupby(INDICATOR)[COUNTRY].nunique()
     partly = fielded[fielded < n_countries]
     if len(partly):
-        notes.append(Problem("W131", f"indicators printed for some of {n_countries} countries only", ", ".join(partly.index[:4]), len(partly), "their other countries are estimated by nobody: not shown"))
+        notes.append(
+            Problem(
+                "W131",
+                f"indicators printed for some of {n_countries} countries only",
+                ", ".join(partly.index[:4]),
+                len(partly),
+                "their other countries are estimated by nobody: not shown",
+            )
+        )
     extreme = (rows["yes_effective"] <= 0) | (rows["yes_effective"] >= rows["n_effective"])
     if extreme.any():
-        notes.append(Problem("W140", "cells at 0 % or 100 %", "estimate borrowed from other groups", int(extreme.sum()), "read the upper end of the interval, not the zero"))
+        notes.append(
+            Problem(
+                "W140",
+                "cells at 0 % or 100 %",
+                "estimate borrowed from other groups",
+                int(extreme.sum()),
+                "read the upper end of the interval, not the zero",
+            )
+        )
     if (rows["n"] < 25).any():
-        notes.append(Problem("W102", "cells with a base under 25", "cannot be released", int((rows["n"] < 25).sum()), "pool groups"))
+        notes.append(
+            Problem(
+                "W102", "cells with a base under 25", "cannot be released", int((rows["n"] < 25).sum()), "pool groups"
+            )
+        )
     return notes

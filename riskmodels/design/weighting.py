@@ -97,7 +97,11 @@ def printed_proportion(frame: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
     high = np.fmin(percent / 100 + half_unit, np.minimum(count + 0.5, base) / base)
     unweighted_only = (frame["numerator"] / frame["n"]).to_numpy(float)
     exact = np.where(count == 0, 0.0, np.where(count == base, 1.0, (low + high) / 2))
-    value = np.where(np.isnan(percent), np.where(np.isnan(count), unweighted_only, count / base), np.where(low <= high, exact, percent / 100))
+    value = np.where(
+        np.isnan(percent),
+        np.where(np.isnan(count), unweighted_only, count / base),
+        np.where(low <= high, exact, percent / 100),
+    )
     slack = np.where(low <= high, (high - low) / 2, half_unit)
     return np.asarray(value), np.asarray(np.nan_to_num(slack, nan=0.0005))
 
@@ -129,20 +133,38 @@ def effective_size(frame: pd.DataFrame, design_effect: float | None = None) -> E
     n = frame["n"].to_numpy(float)
     level = frame["ci_level"].fillna(0.95).to_numpy(float)
     stated = frame["n_effective"].fillna(frame["n"] / frame["design_effect"]).to_numpy(float)
-    from_interval = effective_n_from_interval(frame["percent"].to_numpy(float), frame["ci_low"].to_numpy(float), frame["ci_high"].to_numpy(float), level)
+    from_interval = effective_n_from_interval(
+        frame["percent"].to_numpy(float), frame["ci_low"].to_numpy(float), frame["ci_high"].to_numpy(float), level
+    )
     own = np.where(np.isnan(stated), from_interval, stated)
     own = np.where(np.isnan(n), own, np.minimum(own, n))
     by_country = country_design_effects(frame["country_iso3"], n, own)
     country_deff = frame["country_iso3"].map(by_country).to_numpy(float)
-    overall = design_effect if design_effect is not None else float(by_country.median()) if by_country.notna().any() else np.nan
+    overall = (
+        design_effect
+        if design_effect is not None
+        else float(by_country.median())
+        if by_country.notna().any()
+        else np.nan
+    )
     choices = [~np.isnan(own), ~np.isnan(country_deff), np.full(len(n), not np.isnan(overall))]
-    values = np.select(choices, [own, n / np.where(np.isnan(country_deff), 1, country_deff), n / (1.0 if np.isnan(overall) else overall)], default=n)
+    values = np.select(
+        choices,
+        [own, n / np.where(np.isnan(country_deff), 1, country_deff), n / (1.0 if np.isnan(overall) else overall)],
+        default=n,
+    )
     named = np.where(~np.isnan(stated), "stated", "interval")
-    method = np.select(choices, [named, np.full(len(n), "country design effect"), np.full(len(n), "overall design effect")], default="none")
+    method = np.select(
+        choices,
+        [named, np.full(len(n), "country design effect"), np.full(len(n), "overall design effect")],
+        default="none",
+    )
     return EffectiveSize(n_effective=np.asarray(values, dtype=float), method=method.astype(str))
 
 
-def direct_interval(yes_effective: FloatArray, n_effective: FloatArray, probability: float) -> tuple[FloatArray, FloatArray]:
+def direct_interval(
+    yes_effective: FloatArray, n_effective: FloatArray, probability: float
+) -> tuple[FloatArray, FloatArray]:
     """Korn-Graubard interval: Clopper-Pearson on effective counts; honest at 0 and at 100 per cent.
 
     Parameters

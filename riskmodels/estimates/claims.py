@@ -31,7 +31,9 @@ def _position(fit: Fit, factor: str, level: str) -> int:
         return known.levels.index(level)
     if level in known.labels:
         return known.labels.index(level)
-    raise InputError([Problem("E145", f"no such level of {factor}", level, 1, f"choose among {', '.join(known.levels)}")], factor)
+    raise InputError(
+        [Problem("E145", f"no such level of {factor}", level, 1, f"choose among {', '.join(known.levels)}")], factor
+    )
 
 
 def _groups(domains: Domains, factor: str) -> list[tuple[tuple[int, ...], npt.NDArray[np.int64]]]:
@@ -42,14 +44,42 @@ def _groups(domains: Domains, factor: str) -> list[tuple[tuple[int, ...], npt.ND
     return [(tuple(int(k) for k in key), np.flatnonzero((rest == key).all(axis=1))) for key in keys]
 
 
-def _make(fit: Fit, labels: pd.DataFrame, draws: FloatArray, quantity: str, unit: str, probability: float, interval: IntervalKind, gate_on: FloatArray | None = None) -> Estimates:
-    return make_estimates(labels, draws, quantity=quantity, unit=unit, base=fit.cells.base, probability=probability, interval=interval, fingerprint=fit.fingerprint, fit_checks=fit.checks, gate_on=gate_on, weights=fit.weights)
+def _make(
+    fit: Fit,
+    labels: pd.DataFrame,
+    draws: FloatArray,
+    quantity: str,
+    unit: str,
+    probability: float,
+    interval: IntervalKind,
+    gate_on: FloatArray | None = None,
+) -> Estimates:
+    return make_estimates(
+        labels,
+        draws,
+        quantity=quantity,
+        unit=unit,
+        base=fit.cells.base,
+        probability=probability,
+        interval=interval,
+        fingerprint=fit.fingerprint,
+        fit_checks=fit.checks,
+        gate_on=gate_on,
+        weights=fit.weights,
+    )
 
 
 def contrast_estimates(
-    fit: Fit, factor: str = COUNTRY, *, reference: str, contrast: Contrast = "difference", by: Sequence[str] = (),
-    population: PopulationFrame | None = None, probability: float = DEFAULT_PROBABILITY, interval: IntervalKind = DEFAULT_INTERVAL,
-) -> Estimates:  # fmt: skip
+    fit: Fit,
+    factor: str = COUNTRY,
+    *,
+    reference: str,
+    contrast: Contrast = "difference",
+    by: Sequence[str] = (),
+    population: PopulationFrame | None = None,
+    probability: float = DEFAULT_PROBABILITY,
+    interval: IntervalKind = DEFAULT_INTERVAL,
+) -> Estimates:
     """Every level of a factor against a reference level.
 
     Parameters
@@ -73,7 +103,9 @@ def contrast_estimates(
         One row per other level; an interval that holds 0 (difference) or 1 (ratios) leaves the direction open.
     """
     if contrast not in _CONTRASTS:
-        raise InputError([Problem("E195", "no such contrast", "contrast", 1, f"choose among {', '.join(_CONTRASTS)}")], "contrast")
+        raise InputError(
+            [Problem("E195", "no such contrast", "contrast", 1, f"choose among {', '.join(_CONTRASTS)}")], "contrast"
+        )
     domains = domains_of(fit.cells, [factor, *by], population)
     values = domains.average(cell_draws(fit))
     at, place = _position(fit, factor, reference), domains.by.index(factor)
@@ -85,13 +117,39 @@ def contrast_estimates(
             kept += others
             draws += [_CONTRASTS[contrast](values[..., row], values[..., base[0]]) for row in others]
     if not kept:
-        raise InputError([Problem("E145", "nothing to compare: the factor has one level", factor, 1, "choose a factor with two levels or more")], "contrast")
+        raise InputError(
+            [
+                Problem(
+                    "E145",
+                    "nothing to compare: the factor has one level",
+                    factor,
+                    1,
+                    "choose a factor with two levels or more",
+                )
+            ],
+            "contrast",
+        )
     label = fit.cells.factor(factor).labels[at]
     labels = label_columns(fit.cells, domains).iloc[kept]
-    return _make(fit, labels, np.stack(draws, axis=-1), f"{contrast} to {label}", "proportion" if contrast == "difference" else "ratio", probability, interval)
+    return _make(
+        fit,
+        labels,
+        np.stack(draws, axis=-1),
+        f"{contrast} to {label}",
+        "proportion" if contrast == "difference" else "ratio",
+        probability,
+        interval,
+    )
 
 
-def rank_estimates(fit: Fit, over: str = COUNTRY, *, by: Sequence[str] = (), population: PopulationFrame | None = None, probability: float = DEFAULT_PROBABILITY) -> Estimates:
+def rank_estimates(
+    fit: Fit,
+    over: str = COUNTRY,
+    *,
+    by: Sequence[str] = (),
+    population: PopulationFrame | None = None,
+    probability: float = DEFAULT_PROBABILITY,
+) -> Estimates:
     """Rank of every level of a factor, 1 the highest prevalence, with its uncertainty.
 
     Parameters
@@ -112,10 +170,21 @@ def rank_estimates(fit: Fit, over: str = COUNTRY, *, by: Sequence[str] = (), pop
     places = np.empty_like(values)
     for _, rows in _groups(domains, over):
         places[..., rows] = ranks(values[..., rows])
-    return _make(fit, label_columns(fit.cells, domains), places, f"rank among {over} levels", "rank", probability, "equal-tailed", gate_on=values)
+    return _make(
+        fit,
+        label_columns(fit.cells, domains),
+        places,
+        f"rank among {over} levels",
+        "rank",
+        probability,
+        "equal-tailed",
+        gate_on=values,
+    )
 
 
-def exceedance_estimates(fit: Fit, threshold: float, by: Sequence[str] = (COUNTRY,), *, population: PopulationFrame | None = None) -> Estimates:
+def exceedance_estimates(
+    fit: Fit, threshold: float, by: Sequence[str] = (COUNTRY,), *, population: PopulationFrame | None = None
+) -> Estimates:
     """Probability that the prevalence exceeds a threshold (a proportion).
 
     Parameters
@@ -131,13 +200,27 @@ def exceedance_estimates(fit: Fit, threshold: float, by: Sequence[str] = (COUNTR
         `estimate` is the probability; its interval only says whether single draws exceed, so read `estimate` and `mcse`.
     """
     if not 0 <= threshold <= 1:
-        raise InputError([Problem("E195", "the threshold is a proportion between 0 and 1", "threshold", 1, "write 0.10 for 10 %")], "exceedance")
+        raise InputError(
+            [Problem("E195", "the threshold is a proportion between 0 and 1", "threshold", 1, "write 0.10 for 10 %")],
+            "exceedance",
+        )
     domains = domains_of(fit.cells, by, population)
     values = domains.average(cell_draws(fit))
-    return _make(fit, label_columns(fit.cells, domains), (values > threshold).astype(float), f"probability that prevalence exceeds {threshold:g}", "probability", DEFAULT_PROBABILITY, DEFAULT_INTERVAL, gate_on=values)
+    return _make(
+        fit,
+        label_columns(fit.cells, domains),
+        (values > threshold).astype(float),
+        f"probability that prevalence exceeds {threshold:g}",
+        "probability",
+        DEFAULT_PROBABILITY,
+        DEFAULT_INTERVAL,
+        gate_on=values,
+    )
 
 
-def probability_that(fit: Fit, higher: str, lower: str, *, factor: str = COUNTRY, population: PopulationFrame | None = None) -> Estimates:
+def probability_that(
+    fit: Fit, higher: str, lower: str, *, factor: str = COUNTRY, population: PopulationFrame | None = None
+) -> Estimates:
     """Probability of the claim "prevalence is higher in A than in B", per indicator.
 
     Parameters
@@ -157,7 +240,9 @@ def probability_that(fit: Fit, higher: str, lower: str, *, factor: str = COUNTRY
     domains = domains_of(fit.cells, [factor], population)
     values = domains.average(cell_draws(fit))
     if _position(fit, factor, higher) == _position(fit, factor, lower):
-        raise InputError([Problem("E195", "the claim compares a level with itself", factor, 1, "name two different levels")], "claim")
+        raise InputError(
+            [Problem("E195", "the claim compares a level with itself", factor, 1, "name two different levels")], "claim"
+        )
     a, b, place = _position(fit, factor, higher), _position(fit, factor, lower), domains.by.index(factor)
     kept, draws, differences = [], [], []
     for _, rows in _groups(domains, factor):
@@ -167,14 +252,33 @@ def probability_that(fit: Fit, higher: str, lower: str, *, factor: str = COUNTRY
             differences.append(values[..., pair[a]] - values[..., pair[b]])
             draws.append((differences[-1] > 0).astype(float))
     if not kept:
-        raise InputError([Problem("E145", "no indicator has both levels", factor, 1, "compare levels asked the same indicator")], "claim")
+        raise InputError(
+            [Problem("E145", "no indicator has both levels", factor, 1, "compare levels asked the same indicator")],
+            "claim",
+        )
     names = fit.cells.factor(factor).labels
     labels = label_columns(fit.cells, domains).iloc[kept].drop(columns=[factor, f"{factor}_code"], errors="ignore")
     labels.insert(0, "claim", f"higher in {names[a]} than in {names[b]}")
-    return _make(fit, labels, np.stack(draws, axis=-1), "probability of a claim", "probability", DEFAULT_PROBABILITY, DEFAULT_INTERVAL, gate_on=np.stack(differences, axis=-1))
+    return _make(
+        fit,
+        labels,
+        np.stack(draws, axis=-1),
+        "probability of a claim",
+        "probability",
+        DEFAULT_PROBABILITY,
+        DEFAULT_INTERVAL,
+        gate_on=np.stack(differences, axis=-1),
+    )
 
 
-def ahead_counts(fit: Fit, among: Sequence[str] | None = None, *, factor: str = INDICATOR, across: str = COUNTRY, population: PopulationFrame | None = None) -> Estimates:
+def ahead_counts(
+    fit: Fit,
+    among: Sequence[str] | None = None,
+    *,
+    factor: str = INDICATOR,
+    across: str = COUNTRY,
+    population: PopulationFrame | None = None,
+) -> Estimates:
     """In how many countries each channel (perpetrator, indicator) is ahead of the others, and how sure that is.
 
     Parameters
@@ -195,16 +299,33 @@ def ahead_counts(fit: Fit, among: Sequence[str] | None = None, *, factor: str = 
         by draw the rows sum to the number of countries asked about all of them, which `note` states.
     """
     domains = domains_of(fit.cells, [factor, across], population)
-    chosen = [_position(fit, factor, level) for level in (among if among is not None else fit.cells.factor(factor).levels)]
+    chosen = [
+        _position(fit, factor, level) for level in (among if among is not None else fit.cells.factor(factor).levels)
+    ]
     place, over = domains.by.index(factor), domains.by.index(across)
     complete: dict[tuple[int, ...], list[npt.NDArray[np.int64]]] = {}
     for _, rows in _groups(domains, factor):
         at = {int(domains.index[row, place]): row for row in rows}
         if set(chosen) <= set(at):
-            rest = tuple(int(k) for name, k in zip(domains.by, domains.index[rows[0]], strict=True) if name not in (factor, across))
+            rest = tuple(
+                int(k)
+                for name, k in zip(domains.by, domains.index[rows[0]], strict=True)
+                if name not in (factor, across)
+            )
             complete.setdefault(rest, []).append(np.array([at[level] for level in chosen]))
     if len(chosen) < 2 or not complete:
-        raise InputError([Problem("E145", "nothing to compare: two levels or more, asked in the same country, are needed", factor, len(chosen), "name levels that share countries")], "claim")
+        raise InputError(
+            [
+                Problem(
+                    "E145",
+                    "nothing to compare: two levels or more, asked in the same country, are needed",
+                    factor,
+                    len(chosen),
+                    "name levels that share countries",
+                )
+            ],
+            "claim",
+        )
     values = domains.average(cell_draws(fit))
     others = [name for place, name in enumerate(domains.by) if place not in (domains.by.index(factor), over)]
     parts, leads, labels, notes = [], [], [], []
@@ -213,7 +334,22 @@ def ahead_counts(fit: Fit, among: Sequence[str] | None = None, *, factor: str = 
         parts.append((ordered == ordered.max(axis=-1, keepdims=True)).sum(axis=-2).astype(float))
         runner_up = np.where(np.eye(len(chosen), dtype=bool), -np.inf, ordered[..., None, :]).max(axis=-1)
         leads.append((ordered - runner_up).reshape(*values.shape[:2], -1))
-        labels += [{**{name: fit.cells.factor(name).labels[k] for name, k in zip(others, rest, strict=True)}, factor: fit.cells.factor(factor).labels[level]} for level in chosen]
+        labels += [
+            {
+                **{name: fit.cells.factor(name).labels[k] for name, k in zip(others, rest, strict=True)},
+                factor: fit.cells.factor(factor).labels[level],
+            }
+            for level in chosen
+        ]
         notes += [f"of {len(members)} asked about all {len(chosen)}"] * len(chosen)
-    made = _make(fit, pd.DataFrame(labels), np.concatenate(parts, axis=-1), f"number of {across} levels in which it is ahead", "count", DEFAULT_PROBABILITY, DEFAULT_INTERVAL, gate_on=np.concatenate(leads, axis=-1))
+    made = _make(
+        fit,
+        pd.DataFrame(labels),
+        np.concatenate(parts, axis=-1),
+        f"number of {across} levels in which it is ahead",
+        "count",
+        DEFAULT_PROBABILITY,
+        DEFAULT_INTERVAL,
+        gate_on=np.concatenate(leads, axis=-1),
+    )
     return replace(made, table=made.table.assign(note=notes))

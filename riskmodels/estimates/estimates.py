@@ -60,7 +60,9 @@ class Estimates:
         """Raise `GateError` naming the failed checks unless all passed."""
         failed = [str(check) for check in (*self.fit_checks, *self.checks) if not check.passed]
         if failed or not self.passed:
-            raise GateError(f"{self.quantity}: not releasable, checks failed:\n  " + "\n  ".join(failed or ["no check was run"]))
+            raise GateError(
+                f"{self.quantity}: not releasable, checks failed:\n  " + "\n  ".join(failed or ["no check was run"])
+            )
 
     def __len__(self) -> int:
         """Give the number of rows."""
@@ -69,8 +71,16 @@ class Estimates:
     def _repr_html_(self) -> str:
         banner = "<p><strong>SYNTHETIC DATA</strong></p>" if self.fingerprint.synthetic else ""
         verdict = "" if self.passed else "<p><strong>CHECKS FAILED: not to be released</strong></p>"
-        shown = self.table.drop(columns=[name for name in ("mcse", "rhat", "pareto_k", "ess_bulk", "ess_tail", "n_effective", "interval_kind") if name in self.table])
-        return f"{banner}{verdict}<p>{self.quantity}</p>" + shown.to_html(index=False, float_format=lambda value: f"{value:.3g}", na_rep="-")
+        shown = self.table.drop(
+            columns=[
+                name
+                for name in ("mcse", "rhat", "pareto_k", "ess_bulk", "ess_tail", "n_effective", "interval_kind")
+                if name in self.table
+            ]
+        )
+        return f"{banner}{verdict}<p>{self.quantity}</p>" + shown.to_html(
+            index=False, float_format=lambda value: f"{value:.3g}", na_rep="-"
+        )
 
 
 def label_columns(cells: Cells, domains: Domains) -> pd.DataFrame:
@@ -95,13 +105,33 @@ def direct_columns(cells: Cells, domains: Domains, probability: float) -> pd.Dat
         n_effective = np.where(variance > 0, np.minimum(direct * (1 - direct) / variance, pooled_n), pooled_n)
     low, high = direct_interval(direct * n_effective, n_effective, probability)
     n = np.bincount(domains.of_cell, weights=np.nan_to_num(cells.n, nan=np.inf), minlength=len(domains))
-    return pd.DataFrame({"n": np.where(np.isinf(n), np.nan, n), "n_effective": n_effective, "direct": direct, "direct_low": low, "direct_high": high})
+    return pd.DataFrame(
+        {
+            "n": np.where(np.isinf(n), np.nan, n),
+            "n_effective": n_effective,
+            "direct": direct,
+            "direct_low": low,
+            "direct_high": high,
+        }
+    )
 
 
 def make_estimates(
-    labels: pd.DataFrame, draws: FloatArray, *, quantity: str, unit: str, base: str, probability: float, interval: IntervalKind,
-    fingerprint: Fingerprint, fit_checks: tuple[CheckResult, ...], direct: pd.DataFrame | None = None, notes: list[str] | None = None, gate_on: FloatArray | None = None, weights: FloatArray | None = None,
-) -> Estimates:  # fmt: skip
+    labels: pd.DataFrame,
+    draws: FloatArray,
+    *,
+    quantity: str,
+    unit: str,
+    base: str,
+    probability: float,
+    interval: IntervalKind,
+    fingerprint: Fingerprint,
+    fit_checks: tuple[CheckResult, ...],
+    direct: pd.DataFrame | None = None,
+    notes: list[str] | None = None,
+    gate_on: FloatArray | None = None,
+    weights: FloatArray | None = None,
+) -> Estimates:
     """Summarise draws into an `Estimates` record and run the gate on its quantities.
 
     Parameters
@@ -117,11 +147,27 @@ def make_estimates(
         Importance weights of the draws, shape (chain, draw).
     """
     summary = summarise(draws, probability, interval, weights)
-    parts = [labels.reset_index(drop=True), pd.DataFrame({"quantity": quantity, "unit": unit, "base": base}, index=range(len(labels))), summary]
+    parts = [
+        labels.reset_index(drop=True),
+        pd.DataFrame({"quantity": quantity, "unit": unit, "base": base}, index=range(len(labels))),
+        summary,
+    ]
     parts += [direct.reset_index(drop=True)] if direct is not None else []
     table = pd.concat(parts, axis=1)
     table["note"] = notes if notes is not None else ""
     order = [*labels.columns, *(name for name in ESTIMATE_COLUMNS if name in table)]
     judged = {quantity: draws if gate_on is None else gate_on}
-    checks = check_convergence(judged, "reported quantities") if weights is None else check_weighted(judged, weights, "reported quantities")
-    return Estimates(table=table[order], draws=draws, quantity=quantity, fingerprint=fingerprint, fit_checks=fit_checks, checks=tuple(checks), weights=weights)
+    checks = (
+        check_convergence(judged, "reported quantities")
+        if weights is None
+        else check_weighted(judged, weights, "reported quantities")
+    )
+    return Estimates(
+        table=table[order],
+        draws=draws,
+        quantity=quantity,
+        fingerprint=fingerprint,
+        fit_checks=fit_checks,
+        checks=tuple(checks),
+        weights=weights,
+    )

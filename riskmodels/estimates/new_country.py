@@ -24,9 +24,14 @@ STREAM_OF_NEW_COUNTRIES = 10_002
 
 
 def new_country_estimates(
-    fit: Fit, by: Sequence[str] = (), *, predictors: Mapping[str, float] | None = None, seed: int | None = None,
-    probability: float = DEFAULT_PROBABILITY, interval: IntervalKind = DEFAULT_INTERVAL,
-) -> Estimates:  # fmt: skip
+    fit: Fit,
+    by: Sequence[str] = (),
+    *,
+    predictors: Mapping[str, float] | None = None,
+    seed: int | None = None,
+    probability: float = DEFAULT_PROBABILITY,
+    interval: IntervalKind = DEFAULT_INTERVAL,
+) -> Estimates:
     """How common each indicator may be in a country without data, if it resembles those in the sample.
 
     Parameters
@@ -64,16 +69,60 @@ def new_country_estimates(
     cells, given = fit.cells, dict(predictors or {})
     terms = fit.spec.terms_for(cells).terms
     if not any(COUNTRY in term.factors for term in terms):
-        raise InputError([Problem("E142", "the model has no country effects: nothing is known about other countries", "country", 1, "fit two countries or more")], "new country")
+        raise InputError(
+            [
+                Problem(
+                    "E142",
+                    "the model has no country effects: nothing is known about other countries",
+                    "country",
+                    1,
+                    "fit two countries or more",
+                )
+            ],
+            "new country",
+        )
     unknown = [name for name in by if name not in cells.names]
     if unknown:
-        raise InputError([Problem("E132", "no such factor in the cells", ", ".join(unknown), len(unknown), f"choose among {', '.join(cells.names)}")], "by")
+        raise InputError(
+            [
+                Problem(
+                    "E132",
+                    "no such factor in the cells",
+                    ", ".join(unknown),
+                    len(unknown),
+                    f"choose among {', '.join(cells.names)}",
+                )
+            ],
+            "by",
+        )
     foreign = sorted(set(given) - set(fit.spec.country_predictors))
     if foreign or not all(np.isfinite(value) for value in given.values()):
-        raise InputError([Problem("E195", "predictors that the model does not have, or not finite", ", ".join(foreign or given), len(foreign or given), "give the model's own predictors as numbers")], "new country")
+        raise InputError(
+            [
+                Problem(
+                    "E195",
+                    "predictors that the model does not have, or not finite",
+                    ", ".join(foreign or given),
+                    len(foreign or given),
+                    "give the model's own predictors as numbers",
+                )
+            ],
+            "new country",
+        )
     absent = sorted(set(fit.spec.country_predictors) - set(given))
     if absent:
-        raise InputError([Problem("E185", "the new country has no value of some predictors", ", ".join(absent), len(absent), "give predictors={name: value}")], "new country")
+        raise InputError(
+            [
+                Problem(
+                    "E185",
+                    "the new country has no value of some predictors",
+                    ", ".join(absent),
+                    len(absent),
+                    "give predictors={name: value}",
+                )
+            ],
+            "new country",
+        )
     rows, share = _composition(cells)
     rng = np.random.default_rng([fit.sampler.seed if seed is None else seed, STREAM_OF_NEW_COUNTRIES])
     eta = fit.posterior["intercept"].to_numpy()[..., None] + sum(_term_draws(fit, term, rows, rng) for term in terms)
@@ -85,15 +134,28 @@ def new_country_estimates(
     labels = label_columns(cells, domains)
     labels.insert(0, COUNTRY, "a country not in the sample")
     return make_estimates(
-        labels, draws, quantity="prevalence in a new country", unit="proportion", base=cells.base, probability=probability, interval=interval,
-        fingerprint=fit.fingerprint, fit_checks=fit.checks, weights=fit.weights, notes=[f"drawn from the spread between {len(cells.factor(COUNTRY))} countries; not measured"] * len(labels),
-    )  # fmt: skip
+        labels,
+        draws,
+        quantity="prevalence in a new country",
+        unit="proportion",
+        base=cells.base,
+        probability=probability,
+        interval=interval,
+        fingerprint=fit.fingerprint,
+        fit_checks=fit.checks,
+        weights=fit.weights,
+        notes=[f"drawn from the spread between {len(cells.factor(COUNTRY))} countries; not measured"] * len(labels),
+    )
 
 
 def _composition(cells: Cells) -> tuple[IntArray, FloatArray]:
     """One cell per combination of the factors other than country, and its mean share over the countries."""
     others = [place for place, name in enumerate(cells.names) if name != COUNTRY]
-    key = np.unique(cells.index[:, others], axis=0, return_inverse=True)[1].reshape(-1) if others else np.zeros(len(cells), dtype=np.int64)
+    key = (
+        np.unique(cells.index[:, others], axis=0, return_inverse=True)[1].reshape(-1)
+        if others
+        else np.zeros(len(cells), dtype=np.int64)
+    )
     item = cells.position(INDICATOR) if INDICATOR in cells.names else np.zeros(len(cells), dtype=np.int64)
     group = np.unique(np.column_stack([cells.position(COUNTRY), item]), axis=0, return_inverse=True)[1].reshape(-1)
     within = cells.weight / np.bincount(group, weights=cells.weight)[group]
@@ -102,11 +164,24 @@ def _composition(cells: Cells) -> tuple[IntArray, FloatArray]:
 
 
 def _domains_of_rows(cells: Cells, rows: IntArray, share: FloatArray, by: Sequence[str]) -> Domains:
-    wanted = [name for name in cells.names if name != COUNTRY and (name in by or (name == INDICATOR and len(cells.factor(INDICATOR)) > 1))]
-    columns = np.column_stack([cells.position(name)[rows] for name in wanted]) if wanted else np.zeros((len(rows), 1), dtype=np.int64)
+    wanted = [
+        name
+        for name in cells.names
+        if name != COUNTRY and (name in by or (name == INDICATOR and len(cells.factor(INDICATOR)) > 1))
+    ]
+    columns = (
+        np.column_stack([cells.position(name)[rows] for name in wanted])
+        if wanted
+        else np.zeros((len(rows), 1), dtype=np.int64)
+    )
     index, of_row = np.unique(columns, axis=0, return_inverse=True)
     of_row = of_row.reshape(-1)
-    return Domains(by=tuple(wanted), index=index[:, : len(wanted)], of_cell=of_row, share=share / np.bincount(of_row, weights=share)[of_row])
+    return Domains(
+        by=tuple(wanted),
+        index=index[:, : len(wanted)],
+        of_cell=of_row,
+        share=share / np.bincount(of_row, weights=share)[of_row],
+    )
 
 
 def _term_draws(fit: Fit, term: Term, rows: IntArray, rng: np.random.Generator) -> FloatArray:
@@ -119,7 +194,9 @@ def _term_draws(fit: Fit, term: Term, rows: IntArray, rng: np.random.Generator) 
     at = [cells.position(name)[rows] for name in term.factors]
     widen = np.sqrt(1 + 1 / len(cells.factor(COUNTRY))) if COUNTRY in cells.names else 1.0
     if term.kind == "slope":
-        return np.asarray(draws[f"slope_{term.name}"].to_numpy()[..., None] * standardised_levels(cells, term.name)[at[0]])
+        return np.asarray(
+            draws[f"slope_{term.name}"].to_numpy()[..., None] * standardised_levels(cells, term.name)[at[0]]
+        )
     if COUNTRY not in term.factors:
         effect = draws[f"{term.name}_effect"].to_numpy()
         return np.asarray(effect[:, :, at[0]] if len(at) == 1 else effect[:, :, at[0], at[1]])

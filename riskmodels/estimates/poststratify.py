@@ -57,7 +57,14 @@ def cell_population(cells: Cells, population: PopulationFrame | None) -> FloatAr
     if population is None:
         return np.asarray(cells.weight, dtype=float)
     if COUNTRY not in cells.names:
-        raise InputError([Problem("E185", "a population frame by country needs cells by country", "cells", 1, "leave population out")], "population frame")
+        raise InputError(
+            [
+                Problem(
+                    "E185", "a population frame by country needs cells by country", "cells", 1, "leave population out"
+                )
+            ],
+            "population frame",
+        )
     users = population.aligned(cells.factor(COUNTRY).levels).users
     country = cells.position(COUNTRY)
     item = cells.position(INDICATOR) if INDICATOR in cells.names else np.zeros(len(cells), dtype=np.int64)
@@ -85,13 +92,39 @@ def domains_of(cells: Cells, by: Sequence[str], population: PopulationFrame | No
     """
     unknown = [name for name in by if name not in cells.names]
     if unknown:
-        raise InputError([Problem("E132", "no such factor in the cells", ", ".join(unknown), len(unknown), f"choose among {', '.join(cells.names)}")], "by")
+        raise InputError(
+            [
+                Problem(
+                    "E132",
+                    "no such factor in the cells",
+                    ", ".join(unknown),
+                    len(unknown),
+                    f"choose among {', '.join(cells.names)}",
+                )
+            ],
+            "by",
+        )
     wanted = [name for name in cells.names if name in by or (name == INDICATOR and len(cells.factor(INDICATOR)) > 1)]
-    columns = np.column_stack([cells.position(name) for name in wanted]) if wanted else np.zeros((len(cells), 1), dtype=np.int64)
+    columns = (
+        np.column_stack([cells.position(name) for name in wanted])
+        if wanted
+        else np.zeros((len(cells), 1), dtype=np.int64)
+    )
     index, of_cell = np.unique(columns, axis=0, return_inverse=True)
     of_cell = of_cell.reshape(-1)
     children = cell_population(cells, population)
     total = np.bincount(of_cell, weights=children)
     if (total <= 0).any():
-        raise InputError([Problem("E185", "a domain stands for no children", "population", int((total <= 0).sum()), "check weights and population")], "by")
+        raise InputError(
+            [
+                Problem(
+                    "E185",
+                    "a domain stands for no children",
+                    "population",
+                    int((total <= 0).sum()),
+                    "check weights and population",
+                )
+            ],
+            "by",
+        )
     return Domains(by=tuple(wanted), index=index[:, : len(wanted)], of_cell=of_cell, share=children / total[of_cell])

@@ -30,7 +30,12 @@ def cell_draws(fit: Fit) -> FloatArray:
 
 
 def prevalence_estimates(
-    fit: Fit, by: Sequence[str] = (COUNTRY,), *, population: PopulationFrame | None = None, probability: float = DEFAULT_PROBABILITY, interval: IntervalKind = DEFAULT_INTERVAL
+    fit: Fit,
+    by: Sequence[str] = (COUNTRY,),
+    *,
+    population: PopulationFrame | None = None,
+    probability: float = DEFAULT_PROBABILITY,
+    interval: IntervalKind = DEFAULT_INTERVAL,
 ) -> Estimates:
     """How common each indicator is, by any factors of the cells.
 
@@ -66,13 +71,27 @@ def prevalence_estimates(
     """
     domains = domains_of(fit.cells, by, population)
     return make_estimates(
-        label_columns(fit.cells, domains), domains.average(cell_draws(fit)), quantity="prevalence", unit="proportion", base=fit.cells.base,
-        probability=probability, interval=interval, fingerprint=fit.fingerprint, fit_checks=fit.checks, direct=direct_columns(fit.cells, domains, probability), weights=fit.weights,
-    )  # fmt: skip
+        label_columns(fit.cells, domains),
+        domains.average(cell_draws(fit)),
+        quantity="prevalence",
+        unit="proportion",
+        base=fit.cells.base,
+        probability=probability,
+        interval=interval,
+        fingerprint=fit.fingerprint,
+        fit_checks=fit.checks,
+        direct=direct_columns(fit.cells, domains, probability),
+        weights=fit.weights,
+    )
 
 
 def burden_estimates(
-    fit: Fit, population: PopulationFrame, *, seed: int | None = None, probability: float = DEFAULT_PROBABILITY, interval: IntervalKind = DEFAULT_INTERVAL
+    fit: Fit,
+    population: PopulationFrame,
+    *,
+    seed: int | None = None,
+    probability: float = DEFAULT_PROBABILITY,
+    interval: IntervalKind = DEFAULT_INTERVAL,
 ) -> Estimates:
     """How many children are affected per country, and in all countries together.
 
@@ -94,7 +113,10 @@ def burden_estimates(
         of the ends. Children named under several indicators are the same children: never add indicators.
     """
     if COUNTRY not in fit.cells.names:
-        raise InputError([Problem("E185", "the burden needs cells by country", "cells", 1, "fit cells that name their countries")], "burden")
+        raise InputError(
+            [Problem("E185", "the burden needs cells by country", "cells", 1, "fit cells that name their countries")],
+            "burden",
+        )
     domains = domains_of(fit.cells, [COUNTRY], population)
     prevalence = domains.average(cell_draws(fit))
     levels = fit.cells.factor(COUNTRY).levels
@@ -106,9 +128,17 @@ def burden_estimates(
     labels = label_columns(fit.cells, domains)
     total_labels, total = _totals(fit, labels, children)
     return make_estimates(
-        pd.concat([labels, total_labels], ignore_index=True), np.concatenate([children, total], axis=-1), quantity="children affected", unit="children",
-        base=f"all children of the age range, online or not; asked: {fit.cells.base}", probability=probability, interval=interval, fingerprint=fit.fingerprint, fit_checks=fit.checks, weights=fit.weights,
-    )  # fmt: skip
+        pd.concat([labels, total_labels], ignore_index=True),
+        np.concatenate([children, total], axis=-1),
+        quantity="children affected",
+        unit="children",
+        base=f"all children of the age range, online or not; asked: {fit.cells.base}",
+        probability=probability,
+        interval=interval,
+        fingerprint=fit.fingerprint,
+        fit_checks=fit.checks,
+        weights=fit.weights,
+    )
 
 
 def _totals(fit: Fit, labels: pd.DataFrame, children: FloatArray) -> tuple[pd.DataFrame, FloatArray]:
@@ -121,7 +151,9 @@ def _totals(fit: Fit, labels: pd.DataFrame, children: FloatArray) -> tuple[pd.Da
         member = np.flatnonzero(key == name)
         if len(member) == len(fit.cells.factor(COUNTRY)):
             row = {column: labels.iloc[member[0]][column] for column in labels.columns}
-            rows.append({**row, COUNTRY: ALL_COUNTRIES, **({f"{COUNTRY}_code": "ALL"} if f"{COUNTRY}_code" in labels else {})})
+            rows.append(
+                {**row, COUNTRY: ALL_COUNTRIES, **({f"{COUNTRY}_code": "ALL"} if f"{COUNTRY}_code" in labels else {})}
+            )
             sums.append(children[..., member].sum(axis=-1))
     if not rows:
         return labels.iloc[:0], children[..., :0]

@@ -32,7 +32,9 @@ def ranks(values: FloatArray) -> FloatArray:
     return places.astype(float)
 
 
-def logit_normal_draws(mean: FloatArray, standard_error: FloatArray, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+def logit_normal_draws(
+    mean: FloatArray, standard_error: FloatArray, shape: tuple[int, ...], rng: np.random.Generator
+) -> FloatArray:
     """Draws of proportions whose logit is normal, by the delta method from a standard error.
 
     Parameters

@@ -21,12 +21,16 @@ def check_interval(probability: float, interval: str) -> None:
     if not 0 < probability < 1:
         problems.append(Problem("E195", "probability must lie between 0 and 1", "probability", 1, "use 0.95"))
     if interval not in INTERVAL_KINDS:
-        problems.append(Problem("E195", "no such kind of interval", "interval", 1, f"choose among {', '.join(INTERVAL_KINDS)}"))
+        problems.append(
+            Problem("E195", "no such kind of interval", "interval", 1, f"choose among {', '.join(INTERVAL_KINDS)}")
+        )
     if problems:
         raise InputError(problems, "interval")
 
 
-def _ends(flat: FloatArray, probability: float, interval: IntervalKind, weights: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+def _ends(
+    flat: FloatArray, probability: float, interval: IntervalKind, weights: FloatArray | None
+) -> tuple[FloatArray, FloatArray]:
     if interval == "equal-tailed":
         tail = (1 - probability) / 2
         ends = np.array([tail, 1 - tail])
@@ -38,7 +42,9 @@ def _ends(flat: FloatArray, probability: float, interval: IntervalKind, weights:
     return ends[:, 0], ends[:, 1]
 
 
-def summarise(draws: FloatArray, probability: float, interval: IntervalKind, weights: FloatArray | None = None) -> pd.DataFrame:
+def summarise(
+    draws: FloatArray, probability: float, interval: IntervalKind, weights: FloatArray | None = None
+) -> pd.DataFrame:
     """Summarise draws of shape (chain, draw, quantity), unrounded, one row per quantity.
 
     Parameters
@@ -57,7 +63,18 @@ def summarise(draws: FloatArray, probability: float, interval: IntervalKind, wei
     """
     check_interval(probability, interval)
     if not np.isfinite(draws).all():
-        raise InputError([Problem("E195", "draws that are not finite cannot be summarised", "draws", int((~np.isfinite(draws)).sum()), "a ratio to zero? an aborted fit?")], "summary")
+        raise InputError(
+            [
+                Problem(
+                    "E195",
+                    "draws that are not finite cannot be summarised",
+                    "draws",
+                    int((~np.isfinite(draws)).sum()),
+                    "a ratio to zero? an aborted fit?",
+                )
+            ],
+            "summary",
+        )
     flat = draws.reshape(-1, draws.shape[-1])
     own = None if weights is None else weights.ravel()
     low, high = _ends(flat, probability, interval, own)
@@ -65,8 +82,32 @@ def summarise(draws: FloatArray, probability: float, interval: IntervalKind, wei
     if own is None or weights is None:
         found = convergence(draws, tail=(1 - probability) / 2)
         centre = {"estimate": flat.mean(axis=0), "median": np.median(flat, axis=0), "sd": flat.std(axis=0, ddof=1)}
-        return pd.DataFrame({**centre, **words, "mcse": found.mcse, "rhat": found.rhat, "pareto_k": np.nan, "ess_bulk": found.ess_bulk, "ess_tail": found.ess_tail})
+        return pd.DataFrame(
+            {
+                **centre,
+                **words,
+                "mcse": found.mcse,
+                "rhat": found.rhat,
+                "pareto_k": np.nan,
+                "ess_bulk": found.ess_bulk,
+                "ess_tail": found.ess_tail,
+            }
+        )
     mean = own @ flat
     bulk, tail, error = effective_draws(draws, weights, (1 - probability) / 2)
-    centre = {"estimate": mean, "median": weighted_quantile(flat, own, np.array([0.5]))[0], "sd": np.sqrt(own @ (flat - mean) ** 2)}
-    return pd.DataFrame({**centre, **words, "mcse": error, "rhat": np.nan, "pareto_k": pareto_k(draws, weights), "ess_bulk": bulk, "ess_tail": tail})
+    centre = {
+        "estimate": mean,
+        "median": weighted_quantile(flat, own, np.array([0.5]))[0],
+        "sd": np.sqrt(own @ (flat - mean) ** 2),
+    }
+    return pd.DataFrame(
+        {
+            **centre,
+            **words,
+            "mcse": error,
+            "rhat": np.nan,
+            "pareto_k": pareto_k(draws, weights),
+            "ess_bulk": bulk,
+            "ess_tail": tail,
+        }
+    )

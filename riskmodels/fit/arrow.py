@@ -41,7 +41,11 @@ def backward(lower: FloatArray, right: FloatArray) -> FloatArray:
     """Solve ``L' x = right``."""
     solved = np.empty(_solution_shape(lower, right))
     for i in range(len(lower) - 1, -1, -1):
-        rest = right[i] - np.einsum("k...,k...->...", _spread(lower[i + 1 :, i], right), solved[i + 1 :]) if i + 1 < len(lower) else right[i]
+        rest = (
+            right[i] - np.einsum("k...,k...->...", _spread(lower[i + 1 :, i], right), solved[i + 1 :])
+            if i + 1 < len(lower)
+            else right[i]
+        )
         solved[i] = rest / _spread(lower[i, i][None], right)[0]
     return solved
 
@@ -142,4 +146,11 @@ def factorise(shared: FloatArray, link: FloatArray, own: FloatArray) -> Arrow:
     pushed = forward(root, unit)
     pull_shared = -backward(schur, forward(schur, np.einsum("bgcs,bkcs->gks", linked, pushed)))
     pull_own = backward(root, pushed - np.einsum("bgcs,gks->bkcs", linked, pull_shared))
-    return Arrow(own=root, link=linked, shared=schur, pull_shared=pull_shared, pull_own=pull_own, sums=cholesky(pull_own.sum(axis=2)))
+    return Arrow(
+        own=root,
+        link=linked,
+        shared=schur,
+        pull_shared=pull_shared,
+        pull_own=pull_own,
+        sums=cholesky(pull_own.sum(axis=2)),
+    )

@@ -145,8 +145,16 @@ def check_weighted(draws: Mapping[str, FloatArray], weights: FloatArray, what: s
     tails = {name: pareto_k(array.reshape(*weights.shape, -1), weights) for name, array in draws.items()}
     return [
         below(f"k-hat of {what}", *_worst(tails, highest=True), limits.PARETO_K_BELOW),
-        at_least(f"bulk effective draws of {what}", *_worst({name: parts[0] for name, parts in found.items()}, highest=False), limits.ESS_AT_LEAST),
-        at_least(f"tail effective draws of {what}", *_worst({name: parts[1] for name, parts in found.items()}, highest=False), limits.ESS_AT_LEAST),
+        at_least(
+            f"bulk effective draws of {what}",
+            *_worst({name: parts[0] for name, parts in found.items()}, highest=False),
+            limits.ESS_AT_LEAST,
+        ),
+        at_least(
+            f"tail effective draws of {what}",
+            *_worst({name: parts[1] for name, parts in found.items()}, highest=False),
+            limits.ESS_AT_LEAST,
+        ),
     ]
 
 
@@ -160,6 +168,16 @@ def check_sampler(diverging: npt.NDArray[np.bool_], energy: FloatArray) -> list[
     fractions = np.atleast_1d(np.asarray(array_stats.bfmi(energy, chain_axis=0, draw_axis=1), dtype=float))
     lowest = float("nan") if not np.isfinite(fractions).all() else float(fractions.min())
     return [
-        at_most("divergent transitions", "all chains", float(np.asarray(diverging, dtype=float).sum()), limits.DIVERGENCES_AT_MOST),
-        at_least("E-BFMI", f"chain {int(np.nanargmin(fractions)) if np.isfinite(fractions).any() else '?'}", lowest, limits.EBFMI_AT_LEAST),
+        at_most(
+            "divergent transitions",
+            "all chains",
+            float(np.asarray(diverging, dtype=float).sum()),
+            limits.DIVERGENCES_AT_MOST,
+        ),
+        at_least(
+            "E-BFMI",
+            f"chain {int(np.nanargmin(fractions)) if np.isfinite(fractions).any() else '?'}",
+            lowest,
+            limits.EBFMI_AT_LEAST,
+        ),
     ]

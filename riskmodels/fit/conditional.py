@@ -112,10 +112,20 @@ class Conditional:
     def take(self, draws: npt.NDArray[np.bool_]) -> Conditional:
         """Only some of the draws."""
         size = Sized(self.size.mean, self.size.scale[:, draws], self.size.root[..., draws])
-        return Conditional(self.zeta[:, draws], size, self.h[:, draws], self.v[..., draws], self.arrow.take(draws), self.log_marginal[draws], self.last_step[draws])
+        return Conditional(
+            self.zeta[:, draws],
+            size,
+            self.h[:, draws],
+            self.v[..., draws],
+            self.arrow.take(draws),
+            self.log_marginal[draws],
+            self.last_step[draws],
+        )
 
 
-def _first_step(latent: LatentGaussian, curvature: Curvature, size: Sized, eta: FloatArray) -> tuple[Arrow, FloatArray, FloatArray]:
+def _first_step(
+    latent: LatentGaussian, curvature: Curvature, size: Sized, eta: FloatArray
+) -> tuple[Arrow, FloatArray, FloatArray]:
     """Weighted least squares for the effects at given logits (countries, places, 1): the first Newton step.
 
     It depends on the start only through its logits, so the information of the likelihood is the same for all draws.
@@ -123,13 +133,19 @@ def _first_step(latent: LatentGaussian, curvature: Curvature, size: Sized, eta: 
     p = special.expit(eta)
     weight = latent.n[..., None] * p * (1 - p)
     arrow = curvature.blocks(weight, size)
-    working = latent.yes[..., None] - latent.n[..., None] * p + weight * (eta - latent.offset[..., None] - (latent.shared @ size.mean)[..., None])
+    working = (
+        latent.yes[..., None]
+        - latent.n[..., None] * p
+        + weight * (eta - latent.offset[..., None] - (latent.shared @ size.mean)[..., None])
+    )
     pull_shared = size.scale * np.einsum("cmg,cms->gs", latent.shared, working)
     pull_own = np.einsum("kbs,kcs->bcs", size.root, np.einsum("cmk,cms->kcs", latent.own, working))
     return arrow, *arrow.solve(pull_shared, pull_own)
 
 
-def condition(latent: LatentGaussian, curvature: Curvature, zeta: FloatArray, start: FloatArray, steps: int) -> Conditional:
+def condition(
+    latent: LatentGaussian, curvature: Curvature, zeta: FloatArray, start: FloatArray, steps: int
+) -> Conditional:
     """Find the mode of the effects at each draw of hyperparameters by Newton steps.
 
     Parameters
@@ -162,5 +178,11 @@ def condition(latent: LatentGaussian, curvature: Curvature, zeta: FloatArray, st
         decrement = (pull_shared * step_h).sum(axis=0) + (pull_own * step_v).sum(axis=(0, 1))
         if np.nanmax(np.where(shrink < 1, np.inf, decrement)) < ENOUGH:
             break
-    log_marginal = log_hyper_prior(latent, zeta) + log_likelihood(latent, eta) - 0.5 * (h**2).sum(axis=0) - 0.5 * (v**2).sum(axis=(0, 1)) - 0.5 * arrow.log_determinant
+    log_marginal = (
+        log_hyper_prior(latent, zeta)
+        + log_likelihood(latent, eta)
+        - 0.5 * (h**2).sum(axis=0)
+        - 0.5 * (v**2).sum(axis=(0, 1))
+        - 0.5 * arrow.log_determinant
+    )
     return Conditional(zeta=zeta, size=size, h=h, v=v, arrow=arrow, log_marginal=log_marginal, last_step=longest)

@@ -85,11 +85,16 @@ class Fit:
         """Raise `GateError` with the failed checks unless all passed."""
         if not self.passed:
             failed = "\n".join(f"  {check}" for check in self.checks if not check.passed)
-            raise GateError(f"the fit did not pass its checks, its numbers cannot be released:\n{failed}\nraise draws or target_accept, or simplify the model")
+            raise GateError(
+                f"the fit did not pass its checks, its numbers cannot be released:\n{failed}\nraise draws or target_accept, or simplify the model"
+            )
 
     def _repr_html_(self) -> str:
         banner = "<p><strong>SYNTHETIC DATA</strong></p>" if self.cells.synthetic else ""
-        rows = "".join(f"<tr><td>{'&#10003;' if c.passed else '&#10007; FAILED'}</td><td>{c.name}</td><td>{c.value:.4g}</td><td>{c.rule}</td></tr>" for c in self.checks)
+        rows = "".join(
+            f"<tr><td>{'&#10003;' if c.passed else '&#10007; FAILED'}</td><td>{c.name}</td><td>{c.value:.4g}</td><td>{c.rule}</td></tr>"
+            for c in self.checks
+        )
         shape = " x ".join(str(self.posterior.sizes[dim]) for dim in ("chain", "draw"))
         head = f"<p>Fit {self.fingerprint.id}: {len(self.cells)} cells, engine {self.engine} ({self.engine_reason}), {shape} draws, {self.seconds:.1f} s</p>"
         return f"{banner}{head}<table><tr><th></th><th>check</th><th>worst value</th><th>needed</th></tr>{rows}</table>"
@@ -98,9 +103,14 @@ class Fit:
 def fingerprint_of(cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec) -> Fingerprint:
     """Identity that a fit of these three would have."""
     return Fingerprint(
-        cells=cells.content_hash, spec=spec.content_hash, sampler=sampler.content_hash, seed=sampler.seed,
-        versions=tuple(sorted({**installed_versions(), "model code": hash_of_code(*MODEL_CODE)}.items())), synthetic=cells.synthetic, source=cells.source,
-    )  # fmt: skip
+        cells=cells.content_hash,
+        spec=spec.content_hash,
+        sampler=sampler.content_hash,
+        seed=sampler.seed,
+        versions=tuple(sorted({**installed_versions(), "model code": hash_of_code(*MODEL_CODE)}.items())),
+        synthetic=cells.synthetic,
+        source=cells.source,
+    )
 
 
 def compile_prevalence(cells: Cells, spec: PrevalenceSpec) -> CompiledModel:
@@ -121,7 +131,11 @@ def _data_of(cells: Cells, spec: PrevalenceSpec) -> dict[str, np.ndarray]:
 
 def _judged_parameters(posterior: xr.Dataset) -> dict[str, np.ndarray]:
     """Every parameter, a correlation matrix by its lower triangle (the rest is constant or the same again)."""
-    found = {str(name): values.to_numpy() for name, values in posterior.items() if name not in (*NOT_KEPT, "country_correlation", "prevalence")}
+    found = {
+        str(name): values.to_numpy()
+        for name, values in posterior.items()
+        if name not in (*NOT_KEPT, "country_correlation", "prevalence")
+    }
     if "country_correlation" in posterior:
         matrix = posterior["country_correlation"].to_numpy()
         first, second = np.tril_indices(matrix.shape[-1], -1)
@@ -140,15 +154,27 @@ def _checked(sampled: SampledDraws) -> tuple[CheckResult, ...]:
     )
 
 
-def _make_fit(cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec, sampled: SampledDraws, started: float, reason: str) -> Fit:
-    kept = sampled.posterior.drop_vars([name for name in sampled.posterior if name in NOT_KEPT or str(name).endswith(("_raw", "_packed"))])
+def _make_fit(
+    cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec, sampled: SampledDraws, started: float, reason: str
+) -> Fit:
+    kept = sampled.posterior.drop_vars(
+        [name for name in sampled.posterior if name in NOT_KEPT or str(name).endswith(("_raw", "_packed"))]
+    )
     used = {str(dim) for values in kept.data_vars.values() for dim in values.dims}
     kept = kept.drop_vars([name for name in kept.coords if name not in used])
     kept.attrs = {}
     return Fit(
-        spec=spec, cells=cells, sampler=sampler, posterior=kept, checks=_checked(sampled), fingerprint=fingerprint_of(cells, spec, sampler),
-        seconds=time.perf_counter() - started, notes=(*cells.warnings, *spec.terms_for(cells).notes), engine="nuts", engine_reason=reason,
-    )  # fmt: skip
+        spec=spec,
+        cells=cells,
+        sampler=sampler,
+        posterior=kept,
+        checks=_checked(sampled),
+        fingerprint=fingerprint_of(cells, spec, sampler),
+        seconds=time.perf_counter() - started,
+        notes=(*cells.warnings, *spec.terms_for(cells).notes),
+        engine="nuts",
+        engine_reason=reason,
+    )
 
 
 def _fit_by_laplace(cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec) -> Fit:
@@ -171,9 +197,18 @@ def _weighted_fit(cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec, draw
     )
     reason = f"k-hat {found.pareto_k:.2f}, {weights.size:,} weighted draws, at least {found.effective:,.0f} effective for every hyperparameter"
     return Fit(
-        spec=spec, cells=cells, sampler=sampler, posterior=posterior, checks=checks, fingerprint=fingerprint_of(cells, spec, sampler), weights=weights,
-        seconds=time.perf_counter() - started, notes=(*cells.warnings, *spec.terms_for(cells).notes), engine="laplace", engine_reason=reason,
-    )  # fmt: skip
+        spec=spec,
+        cells=cells,
+        sampler=sampler,
+        posterior=posterior,
+        checks=checks,
+        fingerprint=fingerprint_of(cells, spec, sampler),
+        weights=weights,
+        seconds=time.perf_counter() - started,
+        notes=(*cells.warnings, *spec.terms_for(cells).notes),
+        engine="laplace",
+        engine_reason=reason,
+    )
 
 
 def why_not_laplace(cells: Cells, spec: PrevalenceSpec) -> str:
@@ -205,7 +240,9 @@ def _try_laplace(cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec) -> tu
     return (fit, "") if fit.passed else (None, f"the Laplace engine failed its checks: {failed}")
 
 
-def _try_all(jobs: Sequence[tuple[PrevalenceSpec, Cells]], sampler: SamplerSpec, workers: int) -> Iterator[tuple[Fit | None, str]]:
+def _try_all(
+    jobs: Sequence[tuple[PrevalenceSpec, Cells]], sampler: SamplerSpec, workers: int
+) -> Iterator[tuple[Fit | None, str]]:
     """Run the Laplace engine on every job, in order; one process after another or side by side."""
     if workers == 1 or len(jobs) == 1:
         return (_try_laplace(cells, spec, sampler) for spec, cells in jobs)
@@ -215,7 +252,13 @@ def _try_all(jobs: Sequence[tuple[PrevalenceSpec, Cells]], sampler: SamplerSpec,
     return iter(runner(delayed(_try_laplace)(cells, spec, sampler) for spec, cells in jobs))
 
 
-def fit_model(cells: Cells, spec: PrevalenceSpec | None = None, sampler: SamplerSpec | None = None, *, progress: Progress = no_progress) -> Fit:
+def fit_model(
+    cells: Cells,
+    spec: PrevalenceSpec | None = None,
+    sampler: SamplerSpec | None = None,
+    *,
+    progress: Progress = no_progress,
+) -> Fit:
     """Fit a prevalence model to cells.
 
     Parameters
@@ -264,7 +307,13 @@ def fit_model(cells: Cells, spec: PrevalenceSpec | None = None, sampler: Sampler
     return _make_fit(cells, spec, sampler, compiled.sample(sampler, progress), started, reason)
 
 
-def fit_many(specs: PrevalenceSpec | Sequence[PrevalenceSpec], cells: Cells | Sequence[Cells], sampler: SamplerSpec | None = None, *, workers: int = 1) -> Iterator[Fit]:
+def fit_many(
+    specs: PrevalenceSpec | Sequence[PrevalenceSpec],
+    cells: Cells | Sequence[Cells],
+    sampler: SamplerSpec | None = None,
+    *,
+    workers: int = 1,
+) -> Iterator[Fit]:
     """Fit many specifications to the same cells, one specification to many sets of cells, or pairs of both.
 
     Parameters
@@ -287,14 +336,24 @@ def fit_many(specs: PrevalenceSpec | Sequence[PrevalenceSpec], cells: Cells | Se
     all_specs = [specs] * count if isinstance(specs, PrevalenceSpec) else list(specs)
     all_cells = [cells] * count if isinstance(cells, Cells) else list(cells)
     if len(all_specs) != len(all_cells):
-        raise ValueError(f"{len(all_specs)} specifications for {len(all_cells)} sets of cells: give one, or as many of one as of the other")
+        raise ValueError(
+            f"{len(all_specs)} specifications for {len(all_cells)} sets of cells: give one, or as many of one as of the other"
+        )
     jobs = list(zip(all_specs, all_cells, strict=True))
     compiled: dict[tuple[object, ...], CompiledModel] = {}
     for (spec, own), (fit, reason) in zip(jobs, _try_all(jobs, sampler, workers), strict=True):
         started = time.perf_counter()
         if fit is None:
-            layout = (spec.content_hash, own.factors, own.index.tobytes(), own.same_children.tobytes(), centred_factors(own))
+            layout = (
+                spec.content_hash,
+                own.factors,
+                own.index.tobytes(),
+                own.same_children.tobytes(),
+                centred_factors(own),
+            )
             if layout not in compiled:
                 compiled = {layout: compile_prevalence(own, spec)}
-            fit = _make_fit(own, spec, sampler, compiled[layout].with_data(_data_of(own, spec)).sample(sampler), started, reason)
+            fit = _make_fit(
+                own, spec, sampler, compiled[layout].with_data(_data_of(own, spec)).sample(sampler), started, reason
+            )
         yield fit

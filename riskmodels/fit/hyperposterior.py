@@ -83,15 +83,25 @@ class SplitT:
         within = np.where(below, 0.5 * uniform[:size] / share, 0.5 + 0.5 * (uniform[:size] - share) / (1 - share))
         radius = np.sqrt(self.degrees / (2 * special.gammaincinv(self.degrees / 2, uniform[size])))
         z = special.ndtri(np.clip(within, 1e-300, 1 - 1e-16)) * radius
-        return np.asarray(self.centre[:, None] + self.axes @ (z * np.where(below, self.left[:, None], self.right[:, None])))
+        return np.asarray(
+            self.centre[:, None] + self.axes @ (z * np.where(below, self.left[:, None], self.right[:, None]))
+        )
 
     def log_density(self, zeta: FloatArray) -> FloatArray:
         """Log density at points of shape (dimension, draws)."""
         size = len(self.centre)
         z = self.axes.T @ (zeta - self.centre[:, None])
         z = z / np.where(z < 0, self.left[:, None], self.right[:, None])
-        constant = special.gammaln((self.degrees + size) / 2) - special.gammaln(self.degrees / 2) - 0.5 * size * np.log(self.degrees * np.pi)
-        return np.asarray(constant + np.log(2 / (self.left + self.right)).sum() - 0.5 * (self.degrees + size) * np.log1p((z**2).sum(axis=0) / self.degrees))
+        constant = (
+            special.gammaln((self.degrees + size) / 2)
+            - special.gammaln(self.degrees / 2)
+            - 0.5 * size * np.log(self.degrees * np.pi)
+        )
+        return np.asarray(
+            constant
+            + np.log(2 / (self.left + self.right)).sum()
+            - 0.5 * (self.degrees + size) * np.log1p((z**2).sum(axis=0) / self.degrees)
+        )
 
 
 def shape_around(log_density: LogDensity, mode: FloatArray) -> SplitT:

@@ -10,7 +10,11 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from riskmodels.fit.sampler import Progress as ProgressCallback
 
-STAGES = {"exploring": "exploring and weighting", "compiling": "compiling the model (up to a minute the first time)", "sampling": "drawing from the posterior"}
+STAGES = {
+    "exploring": "exploring and weighting",
+    "compiling": "compiling the model (up to a minute the first time)",
+    "sampling": "drawing from the posterior",
+}
 
 
 @contextmanager
@@ -26,7 +30,15 @@ def show_progress(console: Console) -> Iterator[ProgressCallback]:
 
         yield say
         return
-    bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True)
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
     tasks = {}
     with bar:
 

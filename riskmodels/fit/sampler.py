@@ -57,7 +57,13 @@ class SamplerSpec:
         problems = []
         if self.engine not in ("auto", "laplace", "nuts"):
             problems.append(Problem("E196", "no such engine", "engine", 1, "choose among auto, laplace, nuts"))
-        for name, least, remedy in (("weighted_draws", 500, "use 3000 or more"), ("draws", 100, "use 1000 or more"), ("tune", 100, "use 500 or more"), ("chains", 2, "use 4: convergence cannot be judged from one chain"), ("seed", 0, "use a whole number from 0")):
+        for name, least, remedy in (
+            ("weighted_draws", 500, "use 3000 or more"),
+            ("draws", 100, "use 1000 or more"),
+            ("tune", 100, "use 500 or more"),
+            ("chains", 2, "use 4: convergence cannot be judged from one chain"),
+            ("seed", 0, "use a whole number from 0"),
+        ):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 problems.append(Problem("E196", f"{name} must be a whole number of at least {least}", name, 1, remedy))
@@ -136,10 +142,19 @@ class CompiledModel:
 
         with threadpool_limits(limits=1):
             running = nutpie.sample(
-                self._compiled, draws=spec.draws, tune=spec.tune, chains=spec.chains, cores=min(spec.chains, os.cpu_count() or 1),
-                seed=spec.seed, target_accept=spec.target_accept, progress_bar=False, progress_callback=report, progress_rate=200,
-                save_warmup=False, blocking=False,
-            )  # fmt: skip
+                self._compiled,
+                draws=spec.draws,
+                tune=spec.tune,
+                chains=spec.chains,
+                cores=min(spec.chains, os.cpu_count() or 1),
+                seed=spec.seed,
+                target_accept=spec.target_accept,
+                progress_bar=False,
+                progress_callback=report,
+                progress_rate=200,
+                save_warmup=False,
+                blocking=False,
+            )
             try:
                 tree = running.wait()
             except KeyboardInterrupt:
@@ -149,5 +164,7 @@ class CompiledModel:
         posterior, statistics = tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset()
         broken = [str(name) for name, values in posterior.items() if not np.isfinite(values.to_numpy()).all()]
         if broken or posterior.sizes["draw"] != spec.draws or posterior.sizes["chain"] != spec.chains:
-            raise FitError(f"the sampler gave draws that are missing or not finite ({', '.join(broken[:5]) or 'too few draws'}); check cells and priors")
+            raise FitError(
+                f"the sampler gave draws that are missing or not finite ({', '.join(broken[:5]) or 'too few draws'}); check cells and priors"
+            )
         return SampledDraws(posterior=posterior, statistics=statistics)

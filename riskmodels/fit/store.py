@@ -92,7 +92,9 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if not intact:
         raise StoreError(f"{path}: the manifest is damaged; delete the folder {path.parent} and fit again")
     if content["format"] != FORMAT:
-        raise StoreError(f"{path}: written in format {content['format']}, this version reads {FORMAT}; delete the folder and fit again")
+        raise StoreError(
+            f"{path}: written in format {content['format']}, this version reads {FORMAT}; delete the folder and fit again"
+        )
     return content
 
 
@@ -110,21 +112,36 @@ def load_fit(home: str | Path, cells: Cells, spec: PrevalenceSpec, sampler: Samp
             raise StoreError(f"{home / name}: not there; the fit was not finished. Fit again")
     content = _read_manifest(home / MANIFEST)
     if hash_file(home / DRAWS) != content["sha256"][DRAWS]:
-        raise StoreError(f"{home / DRAWS}: the file is damaged (its checksum differs from the one in {MANIFEST}); delete the folder {home} and fit again")
+        raise StoreError(
+            f"{home / DRAWS}: the file is damaged (its checksum differs from the one in {MANIFEST}); delete the folder {home} and fit again"
+        )
     wanted = fingerprint_of(cells, spec, sampler)
     differing = wanted.differences(content["fingerprint"])
     if differing:
-        raise StoreError(f"{home}: holds a fit of other {', '.join(differing)}; use the folder of the right fingerprint ({wanted.id}) or fit again")
+        raise StoreError(
+            f"{home}: holds a fit of other {', '.join(differing)}; use the folder of the right fingerprint ({wanted.id}) or fit again"
+        )
     draws = xr.load_dataset(home / DRAWS, engine="h5netcdf")
     weights = draws[WEIGHT].to_numpy() if WEIGHT in draws else None
     checks = tuple(CheckResult(**check) for check in content["checks"])
     return Fit(
-        spec=spec, cells=cells, sampler=sampler, posterior=draws.drop_vars(WEIGHT, errors="ignore"), checks=checks, fingerprint=wanted, seconds=content["seconds"],
-        notes=(*cells.warnings, *spec.terms_for(cells).notes), weights=weights, engine=content["engine"], engine_reason=content["engine_reason"],
-    )  # fmt: skip
+        spec=spec,
+        cells=cells,
+        sampler=sampler,
+        posterior=draws.drop_vars(WEIGHT, errors="ignore"),
+        checks=checks,
+        fingerprint=wanted,
+        seconds=content["seconds"],
+        notes=(*cells.warnings, *spec.terms_for(cells).notes),
+        weights=weights,
+        engine=content["engine"],
+        engine_reason=content["engine_reason"],
+    )
 
 
-def load_or_fit(folder: str | Path, cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec, *, progress: Progress = no_progress) -> tuple[Fit, bool]:
+def load_or_fit(
+    folder: str | Path, cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec, *, progress: Progress = no_progress
+) -> tuple[Fit, bool]:
     """Load the fit with this fingerprint from `folder`, or fit and store it.
 
     Returns

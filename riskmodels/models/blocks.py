@@ -34,7 +34,11 @@ def country_columns(term: Term, cells: Cells) -> list[str]:
 
 def country_loadings(term: Term, cells: Cells) -> np.ndarray:
     """How much of each country column every cell holds, shape (cells, columns)."""
-    own = np.eye(len(cells.factor(INDICATOR)))[cells.position(INDICATOR)] if INDICATOR in term.factors else np.ones((len(cells), 1))
+    own = (
+        np.eye(len(cells.factor(INDICATOR)))[cells.position(INDICATOR)]
+        if INDICATOR in term.factors
+        else np.ones((len(cells), 1))
+    )
     return np.column_stack([own, *(standardised_levels(cells, name)[cells.position(name)] for name in term.slopes)])
 
 
@@ -57,7 +61,9 @@ def well_determined(cells: Cells, name: str) -> bool:
     an effect is parameterised.
     """
     p = (cells.yes_effective + 0.5) / (cells.n_effective + 1)
-    information = np.bincount(cells.position(name), weights=cells.n_effective * p * (1 - p), minlength=len(cells.factor(name)))
+    information = np.bincount(
+        cells.position(name), weights=cells.n_effective * p * (1 - p), minlength=len(cells.factor(name))
+    )
     return bool(information.min() * TYPICAL_SD**2 > 4)
 
 

@@ -65,12 +65,26 @@ def correlated_slopes(countries: int, columns: Sequence[str], scale: Prior, corr
     Lewandowski, Kurowicka & Joe 2009, Journal of Multivariate Analysis 100, 1989-2001 (LKJ).
     """
     size = len(columns)
-    pm.modelcontext(None).add_coords({COUNTRY_COLUMN: list(columns), f"{COUNTRY_COLUMN}_other": list(columns), "country_packed_entry": list(range(size * (size + 1) // 2))})
-    sizes = pm.HalfNormal.dist(scale.scale, shape=size) if scale.family == "half_normal" else pm.HalfStudentT.dist(nu=scale.degrees, sigma=scale.scale, shape=size)
-    packed = pm.LKJCholeskyCov("country_packed", n=size, eta=correlation.shape, sd_dist=sizes, compute_corr=False, dims="country_packed_entry")
+    pm.modelcontext(None).add_coords(
+        {
+            COUNTRY_COLUMN: list(columns),
+            f"{COUNTRY_COLUMN}_other": list(columns),
+            "country_packed_entry": list(range(size * (size + 1) // 2)),
+        }
+    )
+    sizes = (
+        pm.HalfNormal.dist(scale.scale, shape=size)
+        if scale.family == "half_normal"
+        else pm.HalfStudentT.dist(nu=scale.degrees, sigma=scale.scale, shape=size)
+    )
+    packed = pm.LKJCholeskyCov(
+        "country_packed", n=size, eta=correlation.shape, sd_dist=sizes, compute_corr=False, dims="country_packed_entry"
+    )
     root = pm.math.expand_packed_triangular(size, packed, lower=True)
     sd = pm.Deterministic("country_sd", pt.sqrt(pt.sum(root**2, axis=1)), dims=COUNTRY_COLUMN)
     unit = root / sd[:, None]
     pm.Deterministic("country_correlation", pt.dot(unit, unit.T), dims=(COUNTRY_COLUMN, f"{COUNTRY_COLUMN}_other"))
     raw = pm.Normal("country_raw", 0.0, 1.0, dims=(free_dim(COUNTRY), COUNTRY_COLUMN))
-    return pm.Deterministic("country_effect", pt.dot(pt.dot(zero_sum_basis(countries), raw), root.T), dims=(COUNTRY, COUNTRY_COLUMN))
+    return pm.Deterministic(
+        "country_effect", pt.dot(pt.dot(zero_sum_basis(countries), raw), root.T), dims=(COUNTRY, COUNTRY_COLUMN)
+    )

@@ -18,7 +18,14 @@ from scipy import special
 
 from riskmodels.design.cells import Cells
 from riskmodels.design.dependence import dependence_between_items
-from riskmodels.models.blocks import country_columns, country_loadings, standardised_levels, standardised_predictor, trend_basis, zero_sum_basis
+from riskmodels.models.blocks import (
+    country_columns,
+    country_loadings,
+    standardised_levels,
+    standardised_predictor,
+    trend_basis,
+    zero_sum_basis,
+)
 from riskmodels.models.priors import Prior
 from riskmodels.models.specs import PrevalenceSpec, Term
 from riskmodels.vocabulary import COUNTRY
@@ -129,9 +136,30 @@ class _Assembly:
         self.hypers.append(Hyper(name, kind, prior, sum(h.size for h in self.hypers), size))
         return len(self.hypers) - 1
 
-    def add(self, name: str, columns: FloatArray, sized_by: tuple[int, ...], *, per_country: bool = False, basis: npt.NDArray[np.floating] | None = None, mean: float = 0.0, scale: float = 1.0) -> None:
+    def add(
+        self,
+        name: str,
+        columns: FloatArray,
+        sized_by: tuple[int, ...],
+        *,
+        per_country: bool = False,
+        basis: npt.NDArray[np.floating] | None = None,
+        mean: float = 0.0,
+        scale: float = 1.0,
+    ) -> None:
         columns = columns.reshape(len(self.cells), -1)
-        self.effects.append(Effect(name, per_country, self.width[per_country], columns.shape[1], None if basis is None else np.asarray(basis, dtype=float), sized_by, mean, scale))
+        self.effects.append(
+            Effect(
+                name,
+                per_country,
+                self.width[per_country],
+                columns.shape[1],
+                None if basis is None else np.asarray(basis, dtype=float),
+                sized_by,
+                mean,
+                scale,
+            )
+        )
         self.columns[per_country].append(columns)
         self.width[per_country] += columns.shape[1]
 
@@ -148,17 +176,31 @@ class _Assembly:
         elif term.kind == "correlated":
             names = country_columns(term, cells)
             sds = tuple(self.hyper(f"country_sd[{place}]", "sd", priors.group_sd) for place in range(len(names)))
-            correlation = self.hyper("country_correlation", "correlation", priors.correlation, len(names) * (len(names) - 1) // 2)
-            self.add(COUNTRY, country_loadings(term, cells), (*sds, correlation), per_country=True, basis=np.eye(len(names)))
+            correlation = self.hyper(
+                "country_correlation", "correlation", priors.correlation, len(names) * (len(names) - 1) // 2
+            )
+            self.add(
+                COUNTRY, country_loadings(term, cells), (*sds, correlation), per_country=True, basis=np.eye(len(names))
+            )
         elif term.kind == "interaction":
             self._interaction(term, at)
         elif term.name == COUNTRY:
-            self.add(COUNTRY, np.ones(len(cells)), (self.hyper("country_sd", "sd", priors.group_sd),), per_country=True, basis=np.ones((1, 1)))
+            self.add(
+                COUNTRY,
+                np.ones(len(cells)),
+                (self.hyper("country_sd", "sd", priors.group_sd),),
+                per_country=True,
+                basis=np.ones((1, 1)),
+            )
         else:
             trend = term.kind == "trend"
             levels = len(cells.factor(term.name))
             basis = trend_basis(levels) if trend else zero_sum_basis(levels)
-            sd = self.hyper(f"{term.name}_step_sd", "sd", priors.trend_step) if trend else self.hyper(f"{term.name}_sd", "sd", priors.group_sd)
+            sd = (
+                self.hyper(f"{term.name}_step_sd", "sd", priors.trend_step)
+                if trend
+                else self.hyper(f"{term.name}_sd", "sd", priors.group_sd)
+            )
             self.add(term.name, basis[at[0]], (sd,), basis=basis)
 
     def _interaction(self, term: Term, at: list[IntArray]) -> None:
@@ -211,9 +253,17 @@ def latent_prevalence_model(cells: Cells, spec: PrevalenceSpec) -> LatentGaussia
         return out.reshape(countries, width, *values.shape[1:])
 
     return LatentGaussian(
-        yes=padded(cells.yes_effective), n=padded(cells.n_effective), offset=padded(offset), shared=padded(read_shared), own=padded(read_own),
-        plain_shared=padded(shared), plain_own=padded(own), place=place, effects=tuple(build.effects), hypers=tuple(build.hypers),
-    )  # fmt: skip
+        yes=padded(cells.yes_effective),
+        n=padded(cells.n_effective),
+        offset=padded(offset),
+        shared=padded(read_shared),
+        own=padded(read_own),
+        plain_shared=padded(shared),
+        plain_own=padded(own),
+        place=place,
+        effects=tuple(build.effects),
+        hypers=tuple(build.hypers),
+    )
 
 
 def _places(groups: IntArray) -> tuple[IntArray, int]:
@@ -233,7 +283,9 @@ def _sd_of(prior: Prior, zeta: FloatArray) -> FloatArray:
     upper = 0.5 * special.ndtr(-zeta)
     if prior.family == "half_normal":
         return np.asarray(np.maximum(-float(prior.scale or 1.0) * special.ndtri(upper), 1e-10))
-    return np.asarray(np.maximum(-float(prior.scale or 1.0) * special.stdtrit(float(prior.degrees or 1.0), upper), 1e-10))
+    return np.asarray(
+        np.maximum(-float(prior.scale or 1.0) * special.stdtrit(float(prior.degrees or 1.0), upper), 1e-10)
+    )
 
 
 def _mixing_of(prior: Prior, zeta: FloatArray) -> FloatArray:
@@ -325,7 +377,9 @@ def own_root(latent: LatentGaussian, values: list[FloatArray], draws: int) -> Fl
             continue
         at = np.arange(effect.start, effect.start + effect.size)
         kinds = [latent.hypers[position].kind for position in effect.sized_by]
-        sds = np.stack([values[position] for position, kind in zip(effect.sized_by, kinds, strict=True) if kind == "sd"])
+        sds = np.stack(
+            [values[position] for position, kind in zip(effect.sized_by, kinds, strict=True) if kind == "sd"]
+        )
         if "correlation" in kinds:
             root[at[:, None], at[None, :]] = values[effect.sized_by[-1]] * sds[:, None, :]
         else:

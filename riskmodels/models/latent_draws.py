@@ -18,7 +18,9 @@ FloatArray = npt.NDArray[np.float64]
 Named = dict[str, tuple[tuple[str, ...], FloatArray]]
 
 
-def named_draws(latent: LatentGaussian, cells: Cells, spec: PrevalenceSpec, zeta: FloatArray, h: FloatArray, v: FloatArray) -> xr.Dataset:
+def named_draws(
+    latent: LatentGaussian, cells: Cells, spec: PrevalenceSpec, zeta: FloatArray, h: FloatArray, v: FloatArray
+) -> xr.Dataset:
     """Name draws of hyperparameters, shared effects and country effects; a pair of mirrored draws is two chains.
 
     Parameters
@@ -53,7 +55,10 @@ def named_draws(latent: LatentGaussian, cells: Cells, spec: PrevalenceSpec, zeta
         columns = country_columns(terms[COUNTRY], cells)
         coords |= {COUNTRY_COLUMN: columns, f"{COUNTRY_COLUMN}_other": columns}
     used = {dim for dims, _ in named.values() for dim in dims}
-    data = {name: (("chain", "draw", *dims), np.moveaxis(array, -1, 0).reshape(chains, pairs, *array.shape[:-1])) for name, (dims, array) in named.items()}
+    data = {
+        name: (("chain", "draw", *dims), np.moveaxis(array, -1, 0).reshape(chains, pairs, *array.shape[:-1]))
+        for name, (dims, array) in named.items()
+    }
     return xr.Dataset(data, coords={name: levels for name, levels in coords.items() if name in used})
 
 
@@ -70,7 +75,9 @@ def _named_hypers(latent: LatentGaussian, values: list[FloatArray]) -> Named:
     return named
 
 
-def _named_effect(effect: Effect, part: FloatArray, term: Term | None, cells: Cells) -> tuple[tuple[str, ...], FloatArray]:
+def _named_effect(
+    effect: Effect, part: FloatArray, term: Term | None, cells: Cells
+) -> tuple[tuple[str, ...], FloatArray]:
     """Levels' effects from their free columns: (columns, draws) or (columns, countries, draws)."""
     if effect.basis is None or term is None:
         return (), part[0]

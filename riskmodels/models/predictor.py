@@ -8,7 +8,13 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from riskmodels.design.cells import Cells
-from riskmodels.models.blocks import country_columns, country_loadings, standardised_levels, standardised_predictor, well_determined
+from riskmodels.models.blocks import (
+    country_columns,
+    country_loadings,
+    standardised_levels,
+    standardised_predictor,
+    well_determined,
+)
 from riskmodels.models.effects import correlated_slopes, interaction, ordered_trend, partial_pool, put_prior
 from riskmodels.models.priors import Priors
 from riskmodels.models.specs import PrevalenceSpec, Term

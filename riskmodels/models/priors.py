@@ -52,16 +52,36 @@ class Prior:
         problems = []
         if self.family not in _NEEDS:
             allowed = ", ".join(_NEEDS)
-            raise InputError([Problem("E195", "no such prior family", str(self.family), 1, f"choose among {allowed}")], "priors")
+            raise InputError(
+                [Problem("E195", "no such prior family", str(self.family), 1, f"choose among {allowed}")], "priors"
+            )
         for name in ("location", "scale", "degrees", "shape"):
             value = getattr(self, name)
             if name not in _NEEDS[self.family]:
                 if value is not None:
-                    problems.append(Problem("E195", f"a {self.family} prior has no {name}", name, 1, f"give {', '.join(_NEEDS[self.family])} only"))
+                    problems.append(
+                        Problem(
+                            "E195",
+                            f"a {self.family} prior has no {name}",
+                            name,
+                            1,
+                            f"give {', '.join(_NEEDS[self.family])} only",
+                        )
+                    )
             elif value is None or not math.isfinite(value):
-                problems.append(Problem("E195", f"a {self.family} prior needs a finite {name}", name, 1, f"give {', '.join(_NEEDS[self.family])}"))
+                problems.append(
+                    Problem(
+                        "E195",
+                        f"a {self.family} prior needs a finite {name}",
+                        name,
+                        1,
+                        f"give {', '.join(_NEEDS[self.family])}",
+                    )
+                )
             elif name != "location" and value <= 0:
-                problems.append(Problem("E195", f"{name} of a {self.family} prior must be positive", name, 1, "use a value above 0"))
+                problems.append(
+                    Problem("E195", f"{name} of a {self.family} prior must be positive", name, 1, "use a value above 0")
+                )
         if problems:
             raise InputError(problems, "priors")
 
@@ -74,14 +94,29 @@ class Prior:
             return np.asarray(stats.t.logpdf(x, self.degrees, self.location, self.scale))
         if self.family == "lkj":
             raise TypeError("the density of a correlation prior is given by lkj_log_kernel")
-        half = stats.norm.logpdf(x, 0, self.scale) if self.family == "half_normal" else stats.t.logpdf(x, self.degrees, 0, self.scale)
+        half = (
+            stats.norm.logpdf(x, 0, self.scale)
+            if self.family == "half_normal"
+            else stats.t.logpdf(x, self.degrees, 0, self.scale)
+        )
         return np.asarray(np.where(x >= 0, half + math.log(2), -np.inf))
 
     def __str__(self) -> str:
         """Give the prior as people write it, e.g. ``HalfNormal(0.75)``."""
-        names = {"normal": "Normal", "student_t": "Student-t", "half_normal": "HalfNormal", "half_student_t": "half-Student-t", "lkj": "LKJ"}
-        order = {"student_t": ("degrees", "location", "scale"), "half_student_t": ("degrees", "scale")}.get(self.family, _NEEDS[self.family])
-        values = ", ".join(f"{getattr(self, name):.4g}" for name in (("degrees", "location", "scale") if self.family == "student_t" else order))
+        names = {
+            "normal": "Normal",
+            "student_t": "Student-t",
+            "half_normal": "HalfNormal",
+            "half_student_t": "half-Student-t",
+            "lkj": "LKJ",
+        }
+        order = {"student_t": ("degrees", "location", "scale"), "half_student_t": ("degrees", "scale")}.get(
+            self.family, _NEEDS[self.family]
+        )
+        values = ", ".join(
+            f"{getattr(self, name):.4g}"
+            for name in (("degrees", "location", "scale") if self.family == "student_t" else order)
+        )
         return f"{names[self.family]}({values})"
 
 
@@ -120,12 +155,24 @@ class Priors:
     def __post_init__(self) -> None:
         """Refuse a prior on the wrong kind of parameter (E195)."""
         wanted = {
-            "intercept": ("normal", "student_t"), "slope": ("normal", "student_t"), "correlation": ("lkj",),
-            "group_sd": ("half_normal", "half_student_t"), "trend_step": ("half_normal", "half_student_t"), "overdispersion": ("half_normal", "half_student_t"),
-        }  # fmt: skip
+            "intercept": ("normal", "student_t"),
+            "slope": ("normal", "student_t"),
+            "correlation": ("lkj",),
+            "group_sd": ("half_normal", "half_student_t"),
+            "trend_step": ("half_normal", "half_student_t"),
+            "overdispersion": ("half_normal", "half_student_t"),
+        }
         wrong = [name for name, families in wanted.items() if getattr(self, name).family not in families]
         if wrong:
-            raise InputError([Problem("E195", f"{name} takes {' or '.join(wanted[name])}", name, 1, "choose a prior of that family") for name in wrong], "priors")
+            raise InputError(
+                [
+                    Problem(
+                        "E195", f"{name} takes {' or '.join(wanted[name])}", name, 1, "choose a prior of that family"
+                    )
+                    for name in wrong
+                ],
+                "priors",
+            )
 
     def table(self) -> list[tuple[str, str, str]]:
         """Rows of parameter, prior, reason, for documents."""
@@ -138,11 +185,24 @@ _OVERDISPERSION = Prior("half_normal", scale=0.05, reason="intra-cell correlatio
 
 def _half_normal_set(width: float, note: str) -> Priors:
     return Priors(
-        intercept=Prior("normal", location=_LOGIT_TENTH, scale=1.2 * width, reason=f"published past-year prevalences run 1-30 %{note}"),
-        group_sd=Prior("half_normal", scale=0.75 * width, reason=f"12 published country prevalences have a logit SD of about 0.6 (Ghai et al. 2026){note}"),
-        slope=Prior("normal", location=0.0, scale=1.0 * width, reason=f"an odds ratio of 7 per SD would be extreme{note}"),
+        intercept=Prior(
+            "normal",
+            location=_LOGIT_TENTH,
+            scale=1.2 * width,
+            reason=f"published past-year prevalences run 1-30 %{note}",
+        ),
+        group_sd=Prior(
+            "half_normal",
+            scale=0.75 * width,
+            reason=f"12 published country prevalences have a logit SD of about 0.6 (Ghai et al. 2026){note}",
+        ),
+        slope=Prior(
+            "normal", location=0.0, scale=1.0 * width, reason=f"an odds ratio of 7 per SD would be extreme{note}"
+        ),
         correlation=Prior("lkj", shape=2.0, reason="mildly towards no correlation (Lewandowski, Kurowicka & Joe 2009)"),
-        trend_step=Prior("half_normal", scale=0.5 * width, reason=f"neighbouring age groups differ little (Gao et al. 2021){note}"),
+        trend_step=Prior(
+            "half_normal", scale=0.5 * width, reason=f"neighbouring age groups differ little (Gao et al. 2021){note}"
+        ),
         overdispersion=_OVERDISPERSION,
     )
 
@@ -152,9 +212,17 @@ PRESETS: Mapping[str, Priors] = {
     "wide": _half_normal_set(2.0, "; twice as wide"),
     "tight": _half_normal_set(0.5, "; half as wide"),
     "brms": Priors(
-        intercept=Prior("student_t", location=0.0, scale=2.5, degrees=3.0, reason="brms default (Buerkner 2017), as used by Ghai et al. 2026"),
+        intercept=Prior(
+            "student_t",
+            location=0.0,
+            scale=2.5,
+            degrees=3.0,
+            reason="brms default (Buerkner 2017), as used by Ghai et al. 2026",
+        ),
         group_sd=Prior("half_student_t", scale=2.5, degrees=3.0, reason="brms default"),
-        slope=Prior("normal", location=0.0, scale=100.0, reason="brms default is flat; this is flat in effect and proper"),
+        slope=Prior(
+            "normal", location=0.0, scale=100.0, reason="brms default is flat; this is flat in effect and proper"
+        ),
         correlation=Prior("lkj", shape=1.0, reason="brms default: uniform over correlation matrices"),
         trend_step=Prior("half_student_t", scale=2.5, degrees=3.0, reason="brms default for standard deviations"),
         overdispersion=_OVERDISPERSION,
@@ -181,5 +249,7 @@ def prior_preset(name: str) -> Priors:
     'HalfNormal(0.75)'
     """
     if name not in PRESETS:
-        raise InputError([Problem("E195", "no prior preset of that name", name, 1, f"choose among {', '.join(PRESETS)}")], "priors")
+        raise InputError(
+            [Problem("E195", "no prior preset of that name", name, 1, f"choose among {', '.join(PRESETS)}")], "priors"
+        )
     return PRESETS[name]

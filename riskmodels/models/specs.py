@@ -101,13 +101,29 @@ class PrevalenceSpec:
         if self.interactions is not None:
             object.__setattr__(self, "interactions", tuple((str(a), str(b)) for a, b in self.interactions))
         problems = []
-        for name, allowed in (("country", ("auto", "partial", "none")), ("country_correlation", ("equal", "free")), ("likelihood", ("binomial", "beta-binomial"))):
+        for name, allowed in (
+            ("country", ("auto", "partial", "none")),
+            ("country_correlation", ("equal", "free")),
+            ("likelihood", ("binomial", "beta-binomial")),
+        ):
             if getattr(self, name) not in allowed:
-                problems.append(Problem("E195", f"{name} has no such value", name, 1, f"choose among {', '.join(allowed)}"))
+                problems.append(
+                    Problem("E195", f"{name} has no such value", name, 1, f"choose among {', '.join(allowed)}")
+                )
         if not 0 <= self.within_child_correlation < 1:
-            problems.append(Problem("E195", "within-child correlation must lie in [0, 1)", "within_child_correlation", 1, "use 0.4, or 0 for independent items"))
+            problems.append(
+                Problem(
+                    "E195",
+                    "within-child correlation must lie in [0, 1)",
+                    "within_child_correlation",
+                    1,
+                    "use 0.4, or 0 for independent items",
+                )
+            )
         if isinstance(self.priors, str) and self.priors not in PRESETS:
-            problems.append(Problem("E195", "no prior preset of that name", "priors", 1, f"choose among {', '.join(PRESETS)}"))
+            problems.append(
+                Problem("E195", "no prior preset of that name", "priors", 1, f"choose among {', '.join(PRESETS)}")
+            )
         raise_if_stopping(problems, "PrevalenceSpec")
 
     @property
@@ -137,7 +153,9 @@ class PrevalenceSpec:
             terms.append(Term("pool", (COUNTRY,)))
         terms += [Term("trend" if name in self.ordered else "pool", (name,)) for name in pooled if name != COUNTRY]
         terms += [Term("slope", (name,)) for name in slopes]
-        wanted = self.interactions if self.interactions is not None else tuple((COUNTRY, name) for name in cells.subgroups)
+        wanted = (
+            self.interactions if self.interactions is not None else tuple((COUNTRY, name) for name in cells.subgroups)
+        )
         if COUNTRY in pooled and INDICATOR in pooled and not free:
             wanted = ((COUNTRY, INDICATOR), *(pair for pair in wanted if set(pair) != {COUNTRY, INDICATOR}))
         terms += [Term("interaction", pair) for pair in wanted if set(pair) <= set(pooled)]
@@ -148,37 +166,139 @@ class PrevalenceSpec:
         named = {*self.ordered, *self.continuous, *(name for pair in self.interactions or () for name in pair)}
         absent = sorted(named - set(cells.names))
         if absent:
-            problems.append(Problem("E132", "factors named in the specification are not in the cells", ", ".join(absent), len(absent), f"the cells have {', '.join(cells.names)}"))
+            problems.append(
+                Problem(
+                    "E132",
+                    "factors named in the specification are not in the cells",
+                    ", ".join(absent),
+                    len(absent),
+                    f"the cells have {', '.join(cells.names)}",
+                )
+            )
         clash = sorted((set(self.ordered) & set(self.continuous)) | ({COUNTRY, INDICATOR} & set(self.continuous)))
         if clash:
-            problems.append(Problem("E195", "a factor is either continuous or a set of levels", ", ".join(clash), len(clash), "name it once; country and indicator are never continuous"))
-        wordy = [name for name in self.continuous if name in cells.names and not all(_is_number(level) for level in cells.factor(name).levels)]
+            problems.append(
+                Problem(
+                    "E195",
+                    "a factor is either continuous or a set of levels",
+                    ", ".join(clash),
+                    len(clash),
+                    "name it once; country and indicator are never continuous",
+                )
+            )
+        wordy = [
+            name
+            for name in self.continuous
+            if name in cells.names and not all(_is_number(level) for level in cells.factor(name).levels)
+        ]
         if wordy:
-            problems.append(Problem("E195", "levels of a continuous factor must be numbers", ", ".join(wordy), len(wordy), "code them as numbers (12, 13, ...), or name the factor in ordered="))
+            problems.append(
+                Problem(
+                    "E195",
+                    "levels of a continuous factor must be numbers",
+                    ", ".join(wordy),
+                    len(wordy),
+                    "code them as numbers (12, 13, ...), or name the factor in ordered=",
+                )
+            )
         pairs = [tuple(sorted(pair)) for pair in self.interactions or ()]
         repeated = sorted({"*".join(pair) for pair in pairs if pairs.count(pair) > 1 or len(set(pair)) < 2})
         if repeated:
-            problems.append(Problem("E195", "interactions stand twice, or pair a factor with itself", ", ".join(repeated), len(repeated), "name every pair of two factors once"))
-        lost = sorted({"*".join(pair) for pair in pairs if set(pair) & set(self.continuous) or (COUNTRY in pair and self.country == "none")})
+            problems.append(
+                Problem(
+                    "E195",
+                    "interactions stand twice, or pair a factor with itself",
+                    ", ".join(repeated),
+                    len(repeated),
+                    "name every pair of two factors once",
+                )
+            )
+        lost = sorted(
+            {
+                "*".join(pair)
+                for pair in pairs
+                if set(pair) & set(self.continuous) or (COUNTRY in pair and self.country == "none")
+            }
+        )
         if lost:
-            problems.append(Problem("E195", "interactions that the model cannot hold", ", ".join(lost), len(lost), "slopes vary by country by themselves; with country='none' nothing does"))
+            problems.append(
+                Problem(
+                    "E195",
+                    "interactions that the model cannot hold",
+                    ", ".join(lost),
+                    len(lost),
+                    "slopes vary by country by themselves; with country='none' nothing does",
+                )
+            )
         twice = sorted(set(self.country_predictors) & set(self.continuous))
         if twice:
-            problems.append(Problem("E195", "a country predictor has the name of a continuous factor", ", ".join(twice), len(twice), "rename the predictor"))
+            problems.append(
+                Problem(
+                    "E195",
+                    "a country predictor has the name of a continuous factor",
+                    ", ".join(twice),
+                    len(twice),
+                    "rename the predictor",
+                )
+            )
         if self.country_predictors and COUNTRY not in cells.names:
-            problems.append(Problem("E132", "country predictors need cells by country", ", ".join(self.country_predictors), len(self.country_predictors), "leave them out"))
+            problems.append(
+                Problem(
+                    "E132",
+                    "country predictors need cells by country",
+                    ", ".join(self.country_predictors),
+                    len(self.country_predictors),
+                    "leave them out",
+                )
+            )
             return list(raise_if_stopping(problems, "PrevalenceSpec"))
         n_countries = len(cells.factor(COUNTRY)) if COUNTRY in cells.names else 0
         if n_countries == 1 and self.country == "partial":
-            problems.append(Problem("E142", "one country only, country model asked: the between-country SD would be the prior", "country", 1, 'use country="auto"'))
+            problems.append(
+                Problem(
+                    "E142",
+                    "one country only, country model asked: the between-country SD would be the prior",
+                    "country",
+                    1,
+                    'use country="auto"',
+                )
+            )
         elif n_countries == 1:
-            problems.append(Problem("I142", "one country: no country effects, no pooling between countries", "country", 1, "nothing to do"))
+            problems.append(
+                Problem(
+                    "I142",
+                    "one country: no country effects, no pooling between countries",
+                    "country",
+                    1,
+                    "nothing to do",
+                )
+            )
         elif 1 < n_countries < 5 and self.country != "none":
-            problems.append(Problem("W143", "fewer than five countries: the prior of the between-country SD matters", "country", n_countries, "read prior_sensitivity(fit); `riskmodels reproduce --table` runs it by itself"))
+            problems.append(
+                Problem(
+                    "W143",
+                    "fewer than five countries: the prior of the between-country SD matters",
+                    "country",
+                    n_countries,
+                    "read prior_sensitivity(fit); `riskmodels reproduce --table` runs it by itself",
+                )
+            )
         for name, values in self.country_predictors.items():
-            missing = [code for code in cells.factor(COUNTRY).levels if not math.isfinite(values.get(code, math.nan))] if n_countries else []
+            missing = (
+                [code for code in cells.factor(COUNTRY).levels if not math.isfinite(values.get(code, math.nan))]
+                if n_countries
+                else []
+            )
             if missing:
-                problems.append(Problem("E185", f"country predictor {name} has no finite value for some countries", ", ".join(missing), len(missing), "give a value for every country of the cells"))
+                problems.append(
+                    Problem(
+                        "E185",
+                        f"country predictor {name} has no finite value for some countries",
+                        ", ".join(missing),
+                        len(missing),
+                        "give a value for every country of the cells",
+                    )
+                )
             if n_countries and len({values[code] for code in cells.factor(COUNTRY).levels if code in values}) < 2:
                 problems.append(Problem("E195", f"country predictor {name} does not vary", name, 1, "leave it out"))
         return list(raise_if_stopping(problems, "PrevalenceSpec"))
@@ -188,7 +308,9 @@ class PrevalenceSpec:
         record = asdict(self)
         record["interactions"] = None if self.interactions is None else [list(pair) for pair in self.interactions]
         if not isinstance(self.priors, str):
-            record["priors"] = {name: {k: v for k, v in value.items() if v is not None} for name, value in asdict(self.priors).items()}
+            record["priors"] = {
+                name: {k: v for k, v in value.items() if v is not None} for name, value in asdict(self.priors).items()
+            }
         record["ordered"], record["continuous"] = list(self.ordered), list(self.continuous)
         return tomli_w.dumps({key: value for key, value in record.items() if value is not None})
 
@@ -198,21 +320,49 @@ class PrevalenceSpec:
         try:
             record: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise InputError([Problem("E190", f"not TOML: {error}", "specification", 1, "mend the line named")], "specification") from None
+            raise InputError(
+                [Problem("E190", f"not TOML: {error}", "specification", 1, "mend the line named")], "specification"
+            ) from None
         unknown = sorted(set(record) - set(cls.__dataclass_fields__))
         if unknown:
-            raise InputError([Problem("E195", "unknown names in the specification", ", ".join(unknown), len(unknown), f"allowed: {', '.join(cls.__dataclass_fields__)}")], "specification")
+            raise InputError(
+                [
+                    Problem(
+                        "E195",
+                        "unknown names in the specification",
+                        ", ".join(unknown),
+                        len(unknown),
+                        f"allowed: {', '.join(cls.__dataclass_fields__)}",
+                    )
+                ],
+                "specification",
+            )
         try:
             if isinstance(record.get("priors"), dict):
                 record["priors"] = Priors(**{name: Prior(**value) for name, value in record["priors"].items()})
             if "interactions" in record:
                 record["interactions"] = tuple((a, b) for a, b in record["interactions"])
         except (TypeError, ValueError):
-            raise InputError([Problem("E195", "priors or interactions are incomplete or misspelt", "specification", 1, "give every prior of the model by name, and interactions as pairs")], "specification") from None
-        return cls(**{**record, "ordered": tuple(record.get("ordered", ())), "continuous": tuple(record.get("continuous", ()))})
+            raise InputError(
+                [
+                    Problem(
+                        "E195",
+                        "priors or interactions are incomplete or misspelt",
+                        "specification",
+                        1,
+                        "give every prior of the model by name, and interactions as pairs",
+                    )
+                ],
+                "specification",
+            ) from None
+        return cls(
+            **{**record, "ordered": tuple(record.get("ordered", ())), "continuous": tuple(record.get("continuous", ()))}
+        )
 
     @property
     def content_hash(self) -> str:
         """Equal for specifications that mean the same model, presets spelled out."""
-        record = PrevalenceSpec(**{**{name: getattr(self, name) for name in self.__dataclass_fields__}, "priors": self.prior_set})
+        record = PrevalenceSpec(
+            **{**{name: getattr(self, name) for name in self.__dataclass_fields__}, "priors": self.prior_set}
+        )
         return hash_text(record.to_toml())

@@ -52,8 +52,16 @@ def clear_published(estimates: Estimates, *, override: str = "") -> ClearedEstim
         rounding are needed first.
     """
     if estimates.fingerprint.source not in PUBLIC_SOURCES:
-        raise GateError(f"{estimates.quantity}: made from {estimates.fingerprint.source}; only published aggregates can be exported by this version")
+        raise GateError(
+            f"{estimates.quantity}: made from {estimates.fingerprint.source}; only published aggregates can be exported by this version"
+        )
     if not estimates.passed and not override:
         estimates.require_passed()
-    decision = "published aggregates; all checks passed" if estimates.passed else f"CHECKS FAILED, released by override: {override}"
-    return ClearedEstimates(table=estimates.table.copy(), quantity=estimates.quantity, fingerprint=estimates.fingerprint, decision=decision)
+    decision = (
+        "published aggregates; all checks passed"
+        if estimates.passed
+        else f"CHECKS FAILED, released by override: {override}"
+    )
+    return ClearedEstimates(
+        table=estimates.table.copy(), quantity=estimates.quantity, fingerprint=estimates.fingerprint, decision=decision
+    )

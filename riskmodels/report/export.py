@@ -29,7 +29,10 @@ def staged_folder(target: Path) -> Iterator[Path]:
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         yield staging
-        files = sorted((path for path in staging.rglob("*") if path.is_file()), key=lambda path: (path.name == "manifest.json", str(path)))
+        files = sorted(
+            (path for path in staging.rglob("*") if path.is_file()),
+            key=lambda path: (path.name == "manifest.json", str(path)),
+        )
         for path in files:
             goal = target / path.relative_to(staging)
             goal.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +46,14 @@ def staged_folder(target: Path) -> Iterator[Path]:
 def combined_table(cleared: Sequence[ClearedEstimates]) -> pd.DataFrame:
     """Stack cleared estimates into one long table, factors first, then the columns of the vocabulary."""
     frames = [item.table.assign(fit=item.fingerprint.id, synthetic=item.fingerprint.synthetic) for item in cleared]
-    factors = list(dict.fromkeys(name for frame in frames for name in frame.columns if name not in ESTIMATE_COLUMNS and name not in ("fit", "synthetic")))
+    factors = list(
+        dict.fromkeys(
+            name
+            for frame in frames
+            for name in frame.columns
+            if name not in ESTIMATE_COLUMNS and name not in ("fit", "synthetic")
+        )
+    )
     order = [*factors, *ESTIMATE_COLUMNS, "fit", "synthetic"]
     stacked = pd.DataFrame([row for frame in frames for row in frame.to_dict("records")])
     return stacked[[name for name in order if name in stacked]]
@@ -53,7 +63,10 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
     """Write UTF-8 CSV; text that a spreadsheet would run as a formula gets a leading apostrophe."""
     safe = table.copy()
     for column in safe.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in safe.dtypes]]:
-        safe[column] = [f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value for value in safe[column]]
+        safe[column] = [
+            f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+            for value in safe[column]
+        ]
     safe.to_csv(path, index=False, lineterminator="\n")
 
 
@@ -66,7 +79,9 @@ def write_workbook(sheets: Mapping[str, pd.DataFrame], path: Path, *, about: Seq
     """Write an Excel workbook: one sheet per table, text as text, a sheet that says what it is."""
     import xlsxwriter
 
-    with xlsxwriter.Workbook(str(path), {"strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": False}) as book:
+    with xlsxwriter.Workbook(
+        str(path), {"strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": False}
+    ) as book:
         bold = book.add_format({"bold": True, "bottom": 1})
         red = book.add_format({"bold": True, "font_color": "red"})
         first = book.add_worksheet("About")

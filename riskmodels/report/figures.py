@@ -39,7 +39,9 @@ def _forest(axis: Any, part: pd.DataFrame, title: str) -> None:
     axis.hlines(places + 0.16, 100 * part["low"], 100 * part["high"], color=MODEL, lw=2.2)
     for place, direct, model in zip(places, part["direct"], part["estimate"], strict=True):
         axis.plot([100 * direct, 100 * model], [place - 0.16, place + 0.16], color=LINE, lw=0.8, zorder=1)
-    axis.plot(100 * part["direct"], places - 0.16, "o", mfc="white", mec=DIRECT, ms=4, label="direct, from this country alone")
+    axis.plot(
+        100 * part["direct"], places - 0.16, "o", mfc="white", mec=DIRECT, ms=4, label="direct, from this country alone"
+    )
     axis.plot(100 * part["estimate"], places + 0.16, "o", color=MODEL, ms=4, label="model, partially pooled")
     axis.set_yticks(places, part["country"])
     axis.set_title(title, fontsize=9)
@@ -78,10 +80,15 @@ def plot_prevalence(cleared: ClearedEstimates, *, note: str = "") -> Any:
     for axis in axes[-1]:
         axis.set_xlabel("per cent of children asked")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=2, frameon=False, bbox_to_anchor=(0.5, -0.035 if rows > 1 else -0.08))
+    figure.legend(
+        handles, labels, loc="lower center", ncols=2, frameon=False, bbox_to_anchor=(0.5, -0.035 if rows > 1 else -0.08)
+    )
     probability = float(table["probability"].iloc[0])
     banner = f"{SYNTHETIC_BANNER}. " if cleared.fingerprint.synthetic else ""
-    figure.suptitle(f"{banner}Prevalence with {100 * probability:.0f} % intervals; base: {table['base'].iloc[0]}. {note}", fontsize=9)
+    figure.suptitle(
+        f"{banner}Prevalence with {100 * probability:.0f} % intervals; base: {table['base'].iloc[0]}. {note}",
+        fontsize=9,
+    )
     figure.tight_layout(rect=(0, 0.01, 1, 0.985))
     return figure
 
@@ -100,14 +107,26 @@ def plot_agreement(table: pd.DataFrame) -> Any:
         part = known[(known["family"] == family) & (known["published"] > 0) & (known["recomputed"] > 0)]
         for verdict, colour in VERDICT_COLOURS.items():
             chosen = part[part["verdict"] == verdict]
-            axis.plot(chosen["published"], chosen["recomputed"], "o", ms=4, alpha=0.7, color=colour, label=f"{verdict} ({int((known[known['family'] == family]['verdict'] == verdict).sum())})")
+            axis.plot(
+                chosen["published"],
+                chosen["recomputed"],
+                "o",
+                ms=4,
+                alpha=0.7,
+                color=colour,
+                label=f"{verdict} ({int((known[known['family'] == family]['verdict'] == verdict).sum())})",
+            )
         ends = [part["published"].min(), part["published"].max()]
         axis.plot(ends, ends, color=LINE, lw=0.8, zorder=0)
         axis.set(xscale="log", yscale="log", xlabel="published", ylabel="recomputed")
         for side in (axis.xaxis, axis.yaxis):
-            side.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.10g}" if value < 1e4 else f"{value:.0e}"))
+            side.set_major_formatter(
+                ticker.FuncFormatter(lambda value, _: f"{value:,.10g}" if value < 1e4 else f"{value:.0e}")
+            )
             side.set_minor_formatter(ticker.NullFormatter())
-            side.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0) if ends[1] < 1000 * ends[0] else (1.0,), numticks=12))
+            side.set_major_locator(
+                ticker.LogLocator(subs=(1.0, 2.0, 5.0) if ends[1] < 1000 * ends[0] else (1.0,), numticks=12)
+            )
         axis.set_title(family, fontsize=10)
         axis.legend(frameon=False, fontsize=8)
     for axis in axes.ravel()[len(families) :]:

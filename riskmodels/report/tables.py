@@ -9,7 +9,9 @@ from rich.table import Table
 
 
 def _table(title: str, columns: Sequence[str], caption: str = "") -> Table:
-    table = Table(title=title, title_justify="left", caption=caption or None, caption_justify="left", header_style="bold")
+    table = Table(
+        title=title, title_justify="left", caption=caption or None, caption_justify="left", header_style="bold"
+    )
     for place, name in enumerate(columns):
         table.add_column(name, justify="left" if place == 0 else "right", no_wrap=place == 0)
     return table
@@ -35,11 +37,21 @@ def counts_table(counts: pd.DataFrame) -> Table:
 
 def targets_table(rows: pd.DataFrame, title: str) -> Table:
     """Published and recomputed values side by side, with the verdict."""
-    table = _table(title, ["country", "quantity", "published", "interval", "recomputed", "interval", "off by %", "verdict"])
+    table = _table(
+        title, ["country", "quantity", "published", "interval", "recomputed", "interval", "off by %", "verdict"]
+    )
     for _, row in rows.iterrows():
         unit = row["unit"]
-        table.add_row(row["country"], row["quantity"], _number(row["published"], unit), _interval(row["published_low"], row["published_high"], unit), _number(row["recomputed"], unit),
-                      _interval(row["recomputed_low"], row["recomputed_high"], unit), "-" if pd.isna(row["deviation_percent"]) else f"{row['deviation_percent']:+.2f}", row["verdict"])  # fmt: skip
+        table.add_row(
+            row["country"],
+            row["quantity"],
+            _number(row["published"], unit),
+            _interval(row["published_low"], row["published_high"], unit),
+            _number(row["recomputed"], unit),
+            _interval(row["recomputed_low"], row["recomputed_high"], unit),
+            "-" if pd.isna(row["deviation_percent"]) else f"{row['deviation_percent']:+.2f}",
+            row["verdict"],
+        )
     return table
 
 
@@ -48,25 +60,52 @@ def differing_table(rows: pd.DataFrame, limit: int = 25) -> Table:
     more = f"{len(rows) - limit} more in agreement.csv" if len(rows) > limit else ""
     table = _table("Targets that differ", ["indicator", "country", "published", "recomputed", "reason"], more)
     for _, row in rows.head(limit).iterrows():
-        table.add_row(row["indicator"], row["country"], _number(row["published"], row["unit"]), _number(row["recomputed"], row["unit"]), row["reason"])
+        table.add_row(
+            row["indicator"],
+            row["country"],
+            _number(row["published"], row["unit"]),
+            _number(row["recomputed"], row["unit"]),
+            row["reason"],
+        )
     return table
 
 
 def prevalence_table(table: pd.DataFrame, title: str) -> Table:
     """Model and direct estimate side by side, per cent."""
     with_indicator = "indicator" in table
-    shown = _table(title, [*(["indicator"] if with_indicator else []), "country", "n", "direct %", "interval", "model %", "interval"], "direct: this country's answers alone; model: partially pooled over countries")
+    shown = _table(
+        title,
+        [*(["indicator"] if with_indicator else []), "country", "n", "direct %", "interval", "model %", "interval"],
+        "direct: this country's answers alone; model: partially pooled over countries",
+    )
     for _, row in table.iterrows():
-        cells = [row["country"], "-" if pd.isna(row["n"]) else f"{row['n']:,.0f}", f"{100 * row['direct']:.1f}", _interval(100 * row["direct_low"], 100 * row["direct_high"], "%"), f"{100 * row['estimate']:.1f}", _interval(100 * row["low"], 100 * row["high"], "%")]
+        cells = [
+            row["country"],
+            "-" if pd.isna(row["n"]) else f"{row['n']:,.0f}",
+            f"{100 * row['direct']:.1f}",
+            _interval(100 * row["direct_low"], 100 * row["direct_high"], "%"),
+            f"{100 * row['estimate']:.1f}",
+            _interval(100 * row["low"], 100 * row["high"], "%"),
+        ]
         shown.add_row(*([row["indicator"][:60]] if with_indicator else []), *cells)
     return shown
 
 
 def burden_table(burden: pd.DataFrame, ranks: pd.DataFrame, title: str) -> Table:
     """Children affected and the rank of each country."""
-    shown = _table(title, ["country", "children affected", "interval", "rank", "interval"], "number: prevalence among users x share online x children, all uncertain but the last; rank 1 is the highest prevalence")
+    shown = _table(
+        title,
+        ["country", "children affected", "interval", "rank", "interval"],
+        "number: prevalence among users x share online x children, all uncertain but the last; rank 1 is the highest prevalence",
+    )
     places = ranks.set_index("country")
     for _, row in burden.iterrows():
         rank = places.loc[row["country"]] if row["country"] in places.index else None
-        shown.add_row(row["country"], _number(row["estimate"], "children"), _interval(row["low"], row["high"], "children"), "-" if rank is None else f"{rank['estimate']:.1f}", "-" if rank is None else f"{rank['low']:.0f} to {rank['high']:.0f}")
+        shown.add_row(
+            row["country"],
+            _number(row["estimate"], "children"),
+            _interval(row["low"], row["high"], "children"),
+            "-" if rank is None else f"{rank['estimate']:.1f}",
+            "-" if rank is None else f"{rank['low']:.0f} to {rank['high']:.0f}",
+        )
     return shown

@@ -61,7 +61,10 @@ def judge(target: Target) -> tuple[str, str]:
     parts = []
     if not abs(target.recomputed - target.published) <= target.tolerance + 1e-9:
         parts.append(f"value off by {target.recomputed - target.published:+.4g}, tolerance {target.tolerance:.3g}")
-    for name, printed, ours in (("lower end", target.published_low, target.recomputed_low), ("upper end", target.published_high, target.recomputed_high)):
+    for name, printed, ours in (
+        ("lower end", target.published_low, target.recomputed_low),
+        ("upper end", target.published_high, target.recomputed_high),
+    ):
         if not np.isnan(printed) and not np.isnan(ours) and not abs(ours - printed) <= target.interval_tolerance + 1e-9:
             parts.append(f"{name} off by {ours - printed:+.4g}, tolerance {target.interval_tolerance:.3g}")
     return (DIFFERS, "; ".join(parts)) if parts else (AGREES, target.because)
@@ -75,7 +78,28 @@ def agreement_table(targets: Sequence[Target]) -> pd.DataFrame:
         table["deviation_percent"] = 100 * (table["recomputed"] / table["published"].replace(0, np.nan) - 1)
     table["verdict"] = [verdict for verdict, _ in verdicts]
     table["reason"] = [reason for _, reason in verdicts]
-    order = ["family", "indicator", "country", "quantity", "base", "unit", "published", "published_low", "published_high", "recomputed", "recomputed_low", "recomputed_high", "deviation_percent", "verdict", "reason", "tolerance", "interval_tolerance", "source_title", "source_page", "confidence"]
+    order = [
+        "family",
+        "indicator",
+        "country",
+        "quantity",
+        "base",
+        "unit",
+        "published",
+        "published_low",
+        "published_high",
+        "recomputed",
+        "recomputed_low",
+        "recomputed_high",
+        "deviation_percent",
+        "verdict",
+        "reason",
+        "tolerance",
+        "interval_tolerance",
+        "source_title",
+        "source_page",
+        "confidence",
+    ]
     return table[order]
 
 

@@ -36,7 +36,10 @@ REPORT_ITEMS = {
 }
 
 _CANNOT = (
-    ("ocsea_clear", "clear instances of OCSEA are narrower than the items printed here; their joint answers need the microdata"),
+    (
+        "ocsea_clear",
+        "clear instances of OCSEA are narrower than the items printed here; their joint answers need the microdata",
+    ),
     ("internet_use_12_17", "the share online is an input of Table 1; no other published row gives it"),
     ("covariate_", "a distribution of answers is an input; nothing printed gives it independently"),
     ("weighted_sample_margin", "a sample margin is an input; nothing printed gives it independently"),
@@ -46,10 +49,20 @@ _CANNOT = (
 
 def _target(family: str, row: pd.Series, quantity: str, unit: str = "per cent", **values: float | str) -> Target:
     return Target(
-        family=family, indicator=row["indicator"], country=row["country_iso3"], quantity=quantity, base=str(values.pop("base", row["population"])), unit=unit,
-        published=float(values.pop("published", row["percent"])), published_low=float(values.pop("published_low", row["ci_low"])), published_high=float(values.pop("published_high", row["ci_high"])),
-        source_title=row["source_title"], source_page=row["source_page"], confidence=row["confidence"], **values,  # type: ignore[arg-type]
-    )  # fmt: skip
+        family=family,
+        indicator=row["indicator"],
+        country=row["country_iso3"],
+        quantity=quantity,
+        base=str(values.pop("base", row["population"])),
+        unit=unit,
+        published=float(values.pop("published", row["percent"])),
+        published_low=float(values.pop("published_low", row["ci_low"])),
+        published_high=float(values.pop("published_high", row["ci_high"])),
+        source_title=row["source_title"],
+        source_page=row["source_page"],
+        confidence=row["confidence"],
+        **values,  # type: ignore[arg-type]
+    )
 
 
 def table_1(frame: pd.DataFrame, pack: Pack) -> list[Target]:
@@ -73,17 +86,57 @@ def table_1(frame: pd.DataFrame, pack: Pack) -> list[Target]:
         share = children[:, place] / population.children[place]
         rounding = COUNT_TOLERANCE + slack[place] / proportion[place]
         low, high = np.quantile(share, [0.025, 0.975])
-        targets.append(_target("Nature Table 1", row, "share of all children", recomputed=100 * proportion[place] * population.share_online[place], recomputed_low=100 * low, recomputed_high=100 * high,
-                               tolerance=0.05 + rounding * row["percent"], interval_tolerance=0.05 + END_TOLERANCE * row["percent"], because=because))  # fmt: skip
+        targets.append(
+            _target(
+                "Nature Table 1",
+                row,
+                "share of all children",
+                recomputed=100 * proportion[place] * population.share_online[place],
+                recomputed_low=100 * low,
+                recomputed_high=100 * high,
+                tolerance=0.05 + rounding * row["percent"],
+                interval_tolerance=0.05 + END_TOLERANCE * row["percent"],
+                because=because,
+            )
+        )
         printed = {name: float(row[name]) for name in ("count_estimate", "count_low", "count_high")}
-        targets.append(_target("Nature Table 1", row, "number of children", unit="children", published=printed["count_estimate"], published_low=printed["count_low"], published_high=printed["count_high"],
-                               recomputed=point[place], recomputed_low=low * population.children[place], recomputed_high=high * population.children[place],
-                               tolerance=rounding * printed["count_estimate"], interval_tolerance=END_TOLERANCE * printed["count_high"], because=because))  # fmt: skip
+        targets.append(
+            _target(
+                "Nature Table 1",
+                row,
+                "number of children",
+                unit="children",
+                published=printed["count_estimate"],
+                published_low=printed["count_low"],
+                published_high=printed["count_high"],
+                recomputed=point[place],
+                recomputed_low=low * population.children[place],
+                recomputed_high=high * population.children[place],
+                tolerance=rounding * printed["count_estimate"],
+                interval_tolerance=END_TOLERANCE * printed["count_high"],
+                because=because,
+            )
+        )
     total = children.sum(axis=1)
     row = frame[(frame["indicator"] == ALL_CHILDREN) & frame["country_iso3"].isin(POOLED_CODES)].iloc[0]
     low, high = np.quantile(total, [0.025, 0.975])
-    targets.append(_target("Nature Table 1", row, "number of children, total", unit="children", published=float(row["count_estimate"]), published_low=float(row["count_low"]), published_high=float(row["count_high"]),
-                           recomputed=point.sum(), recomputed_low=low, recomputed_high=high, tolerance=0.003 * float(row["count_estimate"]), interval_tolerance=END_TOLERANCE * float(row["count_high"]), because="0.3 % of the total; ends 3 %"))  # fmt: skip
+    targets.append(
+        _target(
+            "Nature Table 1",
+            row,
+            "number of children, total",
+            unit="children",
+            published=float(row["count_estimate"]),
+            published_low=float(row["count_low"]),
+            published_high=float(row["count_high"]),
+            recomputed=point.sum(),
+            recomputed_low=low,
+            recomputed_high=high,
+            tolerance=0.003 * float(row["count_estimate"]),
+            interval_tolerance=END_TOLERANCE * float(row["count_high"]),
+            because="0.3 % of the total; ends 3 %",
+        )
+    )
     return targets
 
 
@@ -95,7 +148,17 @@ def users_affected(frame: pd.DataFrame) -> list[Target]:
         count, base = row["numerator_weighted"], row["n_weighted"] if row["numerator_kind"] == "weighted" else row["n"]
         half = 100 * 0.5 / base
         values = {} if np.isnan(count) else {"recomputed": 100 * count / base, "tolerance": 0.05 + half}
-        targets.append(_target("Share of users affected", row, "share of users", published_low=np.nan, published_high=np.nan, because="rounding of the printed per cent and of the weighted count", **values))
+        targets.append(
+            _target(
+                "Share of users affected",
+                row,
+                "share of users",
+                published_low=np.nan,
+                published_high=np.nan,
+                because="rounding of the printed per cent and of the weighted count",
+                **values,
+            )
+        )
     return targets
 
 
@@ -112,19 +175,41 @@ def item_shares(frame: pd.DataFrame) -> list[Target]:
         key = (row["country_iso3"], row["indicator"].replace("any_", "item_", 1))
         valid = row["subgroup"] == "valid_answers_only"
         value = 100 * yes[key] / (asked[key] - missing[key] if valid else asked[key])
-        targets.append(_target("Nine items, both denominators", row, "share of users", base="valid answers" if valid else "all asked", recomputed=float(value), tolerance=0.05, because="rounding of the printed per cent"))
+        targets.append(
+            _target(
+                "Nine items, both denominators",
+                row,
+                "share of users",
+                base="valid answers" if valid else "all asked",
+                recomputed=float(value),
+                tolerance=0.05,
+                because="rounding of the printed per cent",
+            )
+        )
     for _, row in frame[frame["indicator"].isin(REPORT_ITEMS)].iterrows():
         key = (row["country_iso3"], REPORT_ITEMS[row["indicator"]])
         over_all, over_valid = 100 * yes[key] / asked[key], 100 * yes[key] / (asked[key] - missing[key])
         half = 0.5 + 100 * 0.5 * 2 / asked[key]
-        targets.append(_target("Country reports", row, "share of users", base="all asked", recomputed=float(over_all), tolerance=float(half), because=f"printed to whole per cent; over valid answers it would be {over_valid:.1f}"))
+        targets.append(
+            _target(
+                "Country reports",
+                row,
+                "share of users",
+                base="all asked",
+                recomputed=float(over_all),
+                tolerance=float(half),
+                because=f"printed to whole per cent; over valid answers it would be {over_valid:.1f}",
+            )
+        )
     return targets
 
 
 def weighted_shares(frame: pd.DataFrame) -> list[Target]:
     """Online item prevalences and disclosure rates with their normal-theory intervals, from weighted counts."""
     n, size = frame["n"].to_numpy(float), effective_size(frame).n_effective
-    single = ~frame["country_iso3"].isin(POOLED_CODES) & (frame["indicator"].str.startswith("online_") & frame["ci_low"].notna())
+    single = ~frame["country_iso3"].isin(POOLED_CODES) & (
+        frame["indicator"].str.startswith("online_") & frame["ci_low"].notna()
+    )
     deff = country_design_effects(frame.loc[single, "country_iso3"], n[single], size[single])
     targets = []
     for prefix, family in (("online_", "Online items"), ("disclosure_", "Disclosure rates")):
@@ -137,8 +222,19 @@ def weighted_shares(frame: pd.DataFrame) -> list[Target]:
                 variance = _pooled_variance(frame, row, p, deff)
             half = Z * np.sqrt(variance)
             rounding = 0.05 + 100 * 0.5 / base
-            targets.append(_target(family, row, "share", recomputed=100 * p, recomputed_low=100 * (p - half), recomputed_high=100 * (p + half), tolerance=rounding,
-                                   interval_tolerance=rounding + 100 * WIDTH_TOLERANCE * half, because="rounding; ends: the country's median design effect in place of the item's own, half-width within 10 %"))  # fmt: skip
+            targets.append(
+                _target(
+                    family,
+                    row,
+                    "share",
+                    recomputed=100 * p,
+                    recomputed_low=100 * (p - half),
+                    recomputed_high=100 * (p + half),
+                    tolerance=rounding,
+                    interval_tolerance=rounding + 100 * WIDTH_TOLERANCE * half,
+                    because="rounding; ends: the country's median design effect in place of the item's own, half-width within 10 %",
+                )
+            )
     return targets
 
 
@@ -156,7 +252,12 @@ def not_comparable(frame: pd.DataFrame, covered: set[str]) -> list[Target]:
     for _, row in frame[~frame["indicator"].isin(covered)].iterrows():
         if row["indicator"].startswith("item_"):
             continue
-        reason = next((why for start, why in _CANNOT if row["indicator"].startswith(start)), "needs follow-up answers that only the microdata hold" if row["study"] == "disrupting_harm_1" else "another study; none of its counts are printed here")
+        reason = next(
+            (why for start, why in _CANNOT if row["indicator"].startswith(start)),
+            "needs follow-up answers that only the microdata hold"
+            if row["study"] == "disrupting_harm_1"
+            else "another study; none of its counts are printed here",
+        )
         targets.append(_target("Other published estimates", row, f"share ({row['subgroup']})", because=reason))
     return targets
 
@@ -165,11 +266,23 @@ def associations(pack: Pack) -> list[Target]:
     """Published regression results: they need each child's answers."""
     rows = pd.read_csv(pack.folder / "associations.csv", keep_default_na=False, dtype=str)
     return [
-        Target(family="Associations", indicator=row["outcome"], country=row["countries"], quantity=row["predictor"], base=row["population"], unit=row["estimate_type"], published=float(row["estimate"] or "nan"),
-               published_low=float(row["ci_low"] or "nan"), published_high=float(row["ci_high"] or "nan"), because="a regression on each child's answers; the microdata are restricted and no cross-table is printed",
-               source_title=row["source_title"], source_page=row["source_page"], confidence=row["confidence"])
+        Target(
+            family="Associations",
+            indicator=row["outcome"],
+            country=row["countries"],
+            quantity=row["predictor"],
+            base=row["population"],
+            unit=row["estimate_type"],
+            published=float(row["estimate"] or "nan"),
+            published_low=float(row["ci_low"] or "nan"),
+            published_high=float(row["ci_high"] or "nan"),
+            because="a regression on each child's answers; the microdata are restricted and no cross-table is printed",
+            source_title=row["source_title"],
+            source_page=row["source_page"],
+            confidence=row["confidence"],
+        )
         for _, row in rows.iterrows()
-    ]  # fmt: skip
+    ]
 
 
 def all_targets(pack: Pack) -> list[Target]:

@@ -47,7 +47,9 @@ class Pack:
 def pack_path(name: str) -> Path:
     """Folder of a shipped pack; `InputError` names the packs there are."""
     if name not in _PACKS:
-        raise InputError([Problem("E132", "no pack of that name", name, 1, f"choose among {', '.join(_PACKS)}")], "pack")
+        raise InputError(
+            [Problem("E132", "no pack of that name", name, 1, f"choose among {', '.join(_PACKS)}")], "pack"
+        )
     return Path(__file__).parent / "packs" / _PACKS[name]
 
 

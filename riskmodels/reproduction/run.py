@@ -65,7 +65,9 @@ class Reproduction:
     loaded: tuple[str, ...] = field(default=())
 
 
-def _fit_all(named: dict[str, Cells], folder: Path, sampler: SamplerSpec, console: Console) -> tuple[dict[str, Fit], tuple[str, ...]]:
+def _fit_all(
+    named: dict[str, Cells], folder: Path, sampler: SamplerSpec, console: Console
+) -> tuple[dict[str, Fit], tuple[str, ...]]:
     """Fit every set of cells or load it, and refuse fits that fail the gate."""
     fits, loaded = {}, []
     for name, cells in named.items():
@@ -76,7 +78,10 @@ def _fit_all(named: dict[str, Cells], folder: Path, sampler: SamplerSpec, consol
             loaded.append(name)
         verb = "loaded" if was_loaded else f"fitted in {fits[name].seconds:.1f} s"
         worst = "all checks passed" if fits[name].passed else "CHECKS FAILED"
-        console.print(f"  {verb} by {fits[name].engine} ({fits[name].engine_reason}); {worst} ({len(fits[name].checks)} checks; fingerprint {fits[name].fingerprint.id})", highlight=False)
+        console.print(
+            f"  {verb} by {fits[name].engine} ({fits[name].engine_reason}); {worst} ({len(fits[name].checks)} checks; fingerprint {fits[name].fingerprint.id})",
+            highlight=False,
+        )
         fits[name].require_passed()
     return fits, tuple(loaded)
 
@@ -90,11 +95,26 @@ def _summaries(fit: Fit, population: PopulationFrame | None) -> list[Estimates]:
     return found
 
 
-def _write(folder: Path, cleared: list[ClearedEstimates], agreement: pd.DataFrame | None, fits: dict[str, Fit], figures: dict[str, ClearedEstimates], seed: int, extra: dict[str, pd.DataFrame], source: str) -> pd.DataFrame:
+def _write(
+    folder: Path,
+    cleared: list[ClearedEstimates],
+    agreement: pd.DataFrame | None,
+    fits: dict[str, Fit],
+    figures: dict[str, ClearedEstimates],
+    seed: int,
+    extra: dict[str, pd.DataFrame],
+    source: str,
+) -> pd.DataFrame:
     table = export.combined_table(cleared)
     synthetic = any(item.fingerprint.synthetic for item in cleared)
-    about = ["riskmodels: hierarchical re-analysis of published aggregates", f"Source: {source}", *([export.SYNTHETIC_BANNER] if synthetic else []), "Intervals: 95 % equal-tailed posterior intervals unless the columns say otherwise; proportions run from 0 to 1.",
-             "The direct column is each domain's own answers alone; the estimate column is partially pooled.", *sorted({f"{item.quantity}: {item.decision}" for item in cleared})]  # fmt: skip
+    about = [
+        "riskmodels: hierarchical re-analysis of published aggregates",
+        f"Source: {source}",
+        *([export.SYNTHETIC_BANNER] if synthetic else []),
+        "Intervals: 95 % equal-tailed posterior intervals unless the columns say otherwise; proportions run from 0 to 1.",
+        "The direct column is each domain's own answers alone; the estimate column is partially pooled.",
+        *sorted({f"{item.quantity}: {item.decision}" for item in cleared}),
+    ]
     with export.staged_folder(folder) as staging:
         sheets = {"Estimates": table, **extra}
         if agreement is not None:
@@ -110,16 +130,34 @@ def _write(folder: Path, cleared: list[ClearedEstimates], agreement: pd.DataFram
             save_figure(plot_prevalence(item, note=f"Source: {source}"), staging / "figures" / stem)
         if agreement is not None:
             save_figure(plot_agreement(agreement), staging / "figures" / "agreement")
-        files = {str(path.relative_to(staging)): hash_file(path) for path in sorted(staging.rglob("*")) if path.is_file()}
+        files = {
+            str(path.relative_to(staging)): hash_file(path) for path in sorted(staging.rglob("*")) if path.is_file()
+        }
         manifest = {
-            "made": datetime.now(UTC).isoformat(timespec="seconds"), "seed": seed, "source": source, "synthetic": synthetic, "machine": platform.machine(), "versions": installed_versions(), "sha256": files,
-            "fits": {name: {"fingerprint": fit.fingerprint.id, "seconds": round(fit.seconds, 2), "passed": fit.passed} for name, fit in fits.items()},
-        }  # fmt: skip
+            "made": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seed": seed,
+            "source": source,
+            "synthetic": synthetic,
+            "machine": platform.machine(),
+            "versions": installed_versions(),
+            "sha256": files,
+            "fits": {
+                name: {"fingerprint": fit.fingerprint.id, "seconds": round(fit.seconds, 2), "passed": fit.passed}
+                for name, fit in fits.items()
+            },
+        }
         export.write_json(manifest, staging / "manifest.json")
     return table
 
 
-def reproduce(pack: str = "disrupting-harm", out: str | Path = "out", *, seed: int = 2026, engine: Engine = "auto", console: Console | None = None) -> Reproduction:
+def reproduce(
+    pack: str = "disrupting-harm",
+    out: str | Path = "out",
+    *,
+    seed: int = 2026,
+    engine: Engine = "auto",
+    console: Console | None = None,
+) -> Reproduction:
     """Recompute every published number of a pack, then add partially pooled estimates.
 
     Parameters
@@ -143,31 +181,54 @@ def reproduce(pack: str = "disrupting-harm", out: str | Path = "out", *, seed: i
     console, folder, opened = console or default_console(), Path(out), load_pack(pack)
     sampler = SamplerSpec(seed=seed, engine=engine)
     population = opened.population()
-    named = {"any abuse online": opened.cells(indicators=[ANY_ONLINE]), "nine items": opened.cells(), "nine items, valid answers": opened.cells(base="valid answers")}
+    named = {
+        "any abuse online": opened.cells(indicators=[ANY_ONLINE]),
+        "nine items": opened.cells(),
+        "nine items, valid answers": opened.cells(base="valid answers"),
+    }
     agreement = agreement_table(all_targets(opened))
     fits, loaded = _fit_all(named, folder, sampler, console)
     cleared = {name: [clear_published(item) for item in _summaries(fit, population)] for name, fit in fits.items()}
     figures = {"forest_any_online": cleared["any abuse online"][0], "forest_nine_items": cleared["nine items"][0]}
     source = "Ghai et al. 2026, Nature, doi:10.1038/s41586-026-10525-4"
-    table = _write(folder, [item for group in cleared.values() for item in group], agreement, fits, figures, seed, {}, source)
+    table = _write(
+        folder, [item for group in cleared.values() for item in group], agreement, fits, figures, seed, {}, source
+    )
     _print_pack(console, agreement, {name: [item.table for item in group] for name, group in cleared.items()}, folder)
     return Reproduction(folder=folder, agreement=agreement, fits=fits, estimates=table, loaded=loaded)
 
 
 def _print_pack(console: Console, agreement: pd.DataFrame, found: dict[str, list[pd.DataFrame]], folder: Path) -> None:
     prevalence, _, ranks, burden = found["any abuse online"]
-    console.print(tables.prevalence_table(prevalence, "Technology-facilitated abuse, past year: children online (of all asked)"))
+    console.print(
+        tables.prevalence_table(prevalence, "Technology-facilitated abuse, past year: children online (of all asked)")
+    )
     console.print(tables.burden_table(burden, ranks, "How many children, and how sure the order of countries is"))
-    console.print(tables.targets_table(agreement[agreement["family"] == "Nature Table 1"], "Nature Table 1 recomputed from printed inputs"))
+    console.print(
+        tables.targets_table(
+            agreement[agreement["family"] == "Nature Table 1"], "Nature Table 1 recomputed from printed inputs"
+        )
+    )
     console.print(tables.differing_table(agreement[agreement["verdict"] == DIFFERS]))
     console.print(tables.counts_table(verdict_counts(agreement)))
-    console.print(f"written to {folder}/: agreement.csv, estimates.csv .parquet .xlsx, figures/, fits/, manifest.json", highlight=False)
+    console.print(
+        f"written to {folder}/: agreement.csv, estimates.csv .parquet .xlsx, figures/, fits/, manifest.json",
+        highlight=False,
+    )
 
 
 def reproduce_table(
-    path: str | Path, out: str | Path = "out", *, seed: int = 2026, engine: Engine = "auto", indicators: Sequence[str] | None = None, base: Base = "all asked", design_effect: float | None = None,
-    population: PopulationFrame | None = None, console: Console | None = None,
-) -> Reproduction:  # fmt: skip
+    path: str | Path,
+    out: str | Path = "out",
+    *,
+    seed: int = 2026,
+    engine: Engine = "auto",
+    indicators: Sequence[str] | None = None,
+    base: Base = "all asked",
+    design_effect: float | None = None,
+    population: PopulationFrame | None = None,
+    console: Console | None = None,
+) -> Reproduction:
     """Fit a user's own published table.
 
     Parameters
@@ -202,6 +263,11 @@ def reproduce_table(
     console.print(tables.prevalence_table(cleared[0].table, f"Prevalence, base: {cells.base}"))
     for title, frame in extra.items():
         worst = frame["shift_in_sd"].abs().max()
-        console.print(f"{title}: under tight and wide priors estimates move by at most {worst:.2f} posterior SD; reliable: {bool(frame['reliable'].all())}", highlight=False)
-    console.print(f"written to {folder}/: estimates.csv .parquet .xlsx, figures/, fits/, manifest.json", highlight=False)
+        console.print(
+            f"{title}: under tight and wide priors estimates move by at most {worst:.2f} posterior SD; reliable: {bool(frame['reliable'].all())}",
+            highlight=False,
+        )
+    console.print(
+        f"written to {folder}/: estimates.csv .parquet .xlsx, figures/, fits/, manifest.json", highlight=False
+    )
     return Reproduction(folder=folder, agreement=None, fits=fits, estimates=table, loaded=loaded)

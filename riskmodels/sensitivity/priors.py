@@ -45,7 +45,9 @@ def log_prior(fit: Fit, priors: Priors) -> FloatArray:
     return total
 
 
-def prior_sensitivity(fit: Fit, alternatives: Sequence[str] = ("tight", "wide"), *, by: Sequence[str] = (COUNTRY,)) -> pd.DataFrame:
+def prior_sensitivity(
+    fit: Fit, alternatives: Sequence[str] = ("tight", "wide"), *, by: Sequence[str] = (COUNTRY,)
+) -> pd.DataFrame:
     """Prevalence under other prior presets, beside the fitted one.
 
     Parameters
@@ -73,7 +75,9 @@ def prior_sensitivity(fit: Fit, alternatives: Sequence[str] = ("tight", "wide"),
     labels = label_columns(fit.cells, domains)
     base = log_prior(fit, fit.spec.prior_set)
     shaped = values.reshape(*base.shape, len(domains))
-    independent = np.clip(convergence(shaped).ess_tail / base.size, 0, 1) if fit.weights is None else np.ones(len(domains))
+    independent = (
+        np.clip(convergence(shaped).ess_tail / base.size, 0, 1) if fit.weights is None else np.ones(len(domains))
+    )
     fitted = np.full(base.size, 1 / base.size) if fit.weights is None else fit.weights.ravel()
     centre = fitted @ values
     spread = np.sqrt(fitted @ (values - centre) ** 2)
@@ -88,5 +92,16 @@ def prior_sensitivity(fit: Fit, alternatives: Sequence[str] = ("tight", "wide"),
         effective = independent * np.minimum(bulk, tails)
         reliable = (worst_k < PARETO_K_BELOW) & (effective >= ESS_AT_LEAST) & fit.passed
         mean = weights @ values
-        frames.append(labels.assign(priors=preset, estimate=mean, low=low, high=high, shift_in_sd=(mean - centre) / spread, pareto_k=worst_k, effective_draws=effective, reliable=reliable))
+        frames.append(
+            labels.assign(
+                priors=preset,
+                estimate=mean,
+                low=low,
+                high=high,
+                shift_in_sd=(mean - centre) / spread,
+                pareto_k=worst_k,
+                effective_draws=effective,
+                reliable=reliable,
+            )
+        )
     return pd.concat(frames, ignore_index=True)

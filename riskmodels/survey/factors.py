@@ -33,13 +33,29 @@ class Factor:
     def __post_init__(self) -> None:
         """Refuse names and levels that could not be told apart later."""
         if self.name in RESERVED_NAMES:
-            raise InputError([Problem("E195", "a factor takes a reserved name", self.name, 1, "rename the factor")], "factor")
+            raise InputError(
+                [Problem("E195", "a factor takes a reserved name", self.name, 1, "rename the factor")], "factor"
+            )
         if len(set(self.levels)) != len(self.levels):
-            raise InputError([Problem("E150", "a factor repeats a level", self.name, len(self.levels), "give every level once")], "factor")
+            raise InputError(
+                [Problem("E150", "a factor repeats a level", self.name, len(self.levels), "give every level once")],
+                "factor",
+            )
         if not self.labels:
             object.__setattr__(self, "labels", self.levels)
         if len(self.labels) != len(self.levels):
-            raise InputError([Problem("E160", "a factor needs one label per level", self.name, len(self.labels), "give as many labels as levels")], "factor")
+            raise InputError(
+                [
+                    Problem(
+                        "E160",
+                        "a factor needs one label per level",
+                        self.name,
+                        len(self.labels),
+                        "give as many labels as levels",
+                    )
+                ],
+                "factor",
+            )
 
     def __len__(self) -> int:
         """Give the number of levels."""

@@ -14,13 +14,34 @@ from riskmodels.survey.published_checks import check_columns, check_table, parse
 
 #: Columns of a published table; the three first are required.
 TEXT_COLUMNS = (
-    "country_iso3", "indicator", "subgroup_dim", "subgroup", "country", "indicator_label", "base", "population",
-    "year", "numerator_kind", "denominator_note", "source_title", "source_page", "confidence", "synthetic",
-)  # fmt: skip
+    "country_iso3",
+    "indicator",
+    "subgroup_dim",
+    "subgroup",
+    "country",
+    "indicator_label",
+    "base",
+    "population",
+    "year",
+    "numerator_kind",
+    "denominator_note",
+    "source_title",
+    "source_page",
+    "confidence",
+    "synthetic",
+)
 NUMBER_COLUMNS = (
-    "n", "percent", "ci_low", "ci_high", "ci_level", "numerator", "numerator_weighted", "n_weighted", "n_effective",
+    "n",
+    "percent",
+    "ci_low",
+    "ci_high",
+    "ci_level",
+    "numerator",
+    "numerator_weighted",
+    "n_weighted",
+    "n_effective",
     "design_effect",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +73,9 @@ def _read_text(path: Path) -> str:
         raise InputError([Problem("E190", "no such file", path.name, 0, "check the path")], path.name)
     raw = path.read_bytes()
     if not raw.strip():
-        raise InputError([Problem("E190", "the file is empty", path.name, 0, "truncated download? fetch it again")], path.name)
+        raise InputError(
+            [Problem("E190", "the file is empty", path.name, 0, "truncated download? fetch it again")], path.name
+        )
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -70,10 +93,20 @@ def _parse_text(text: str, name: str) -> pd.DataFrame:
     ragged = [line for line, row in body if len(row) != len(header)]
     problems = []
     if ragged:
-        problems.append(Problem("E190", "rows with more or fewer fields than the header", f"rows {ragged[:8]}", len(ragged), "quote fields that hold a comma; truncated download?"))
+        problems.append(
+            Problem(
+                "E190",
+                "rows with more or fewer fields than the header",
+                f"rows {ragged[:8]}",
+                len(ragged),
+                "quote fields that hold a comma; truncated download?",
+            )
+        )
     repeated = sorted({column for column in header if header.count(column) > 1})
     if repeated:
-        problems.append(Problem("E132", "columns that stand twice", ", ".join(repeated), len(repeated), "keep one of each"))
+        problems.append(
+            Problem("E132", "columns that stand twice", ", ".join(repeated), len(repeated), "keep one of each")
+        )
     if not body:
         problems.append(Problem("E101", "the table has a header and no rows", name, 0, "check the export"))
     raise_if_stopping(problems, name)
@@ -92,7 +125,13 @@ def _set_aside_marked_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Prob
     marked = frame["denominator_note"].str.lower().str.contains("do not use", regex=False)
     if not marked.any():
         return frame, []
-    note = Problem("I148", "rows that their own note marks as not to be used", name_rows(frame.loc[marked, "row"]), int(marked.sum()), "left aside")
+    note = Problem(
+        "I148",
+        "rows that their own note marks as not to be used",
+        name_rows(frame.loc[marked, "row"]),
+        int(marked.sum()),
+        "left aside",
+    )
     return frame[~marked].reset_index(drop=True), [note]
 
 

@@ -38,11 +38,27 @@ def check_columns(frame: pd.DataFrame, known: Sequence[str]) -> list[Problem]:
             hint = f"rename {' or '.join(near)} to {needed}" if near else f"add a column {needed}"
             problems.append(Problem("E132", f"column {needed} is absent", "header", 1, hint))
     if not {"n", "percent"} & set(have):
-        problems.append(Problem("E132", "neither n nor percent is there", "header", 2, "add n and a numerator, or percent with its interval"))
+        problems.append(
+            Problem(
+                "E132",
+                "neither n nor percent is there",
+                "header",
+                2,
+                "add n and a numerator, or percent with its interval",
+            )
+        )
     misspelt = [c for c in have if c not in known and difflib.get_close_matches(c, known, n=1, cutoff=0.85)]
     for column in misspelt:
         near_name = difflib.get_close_matches(column, known, n=1, cutoff=0.85)[0]
-        problems.append(Problem("W132", "a column is not known and is left aside", column, 1, f"rename it to {near_name} if that is what it is"))
+        problems.append(
+            Problem(
+                "W132",
+                "a column is not known and is left aside",
+                column,
+                1,
+                f"rename it to {near_name} if that is what it is",
+            )
+        )
     return problems
 
 
@@ -58,8 +74,16 @@ def parse_numbers(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataF
         number = pd.to_numeric(text.where(text != "", None), errors="coerce").astype(float)
         bad = (text != "") & ~np.isfinite(number.fillna(np.nan))
         comma = bad & text.str.fullmatch(r"-?\d+,\d+%?")
-        problems += _problem("E173", f"decimal commas or thousands separators in {column}", frame, comma, "write 12.5 and 1200")
-        problems += _problem("E163", f"{column} holds text that is not a number", frame, bad & ~comma, "leave the field empty where nothing is printed")
+        problems += _problem(
+            "E173", f"decimal commas or thousands separators in {column}", frame, comma, "write 12.5 and 1200"
+        )
+        problems += _problem(
+            "E163",
+            f"{column} holds text that is not a number",
+            frame,
+            bad & ~comma,
+            "leave the field empty where nothing is printed",
+        )
         frame[column] = number.where(np.isfinite(number))
     return frame, problems
 
@@ -70,8 +94,20 @@ def check_countries(frame: pd.DataFrame) -> list[Problem]:
     empty = code == ""
     unknown = ~empty & ~code.map(is_country) & ~code.isin(POOLED_CODES)
     return [
-        *_problem("E172", "country code empty", frame, empty, "was NA (Namibia) or NO (Norway) lost by a spreadsheet? write the three-letter code"),
-        *_problem("E172", "country code not in ISO 3166 alpha-3", frame, unknown, "write the three-letter code, e.g. VNM for Viet Nam"),
+        *_problem(
+            "E172",
+            "country code empty",
+            frame,
+            empty,
+            "was NA (Namibia) or NO (Norway) lost by a spreadsheet? write the three-letter code",
+        ),
+        *_problem(
+            "E172",
+            "country code not in ISO 3166 alpha-3",
+            frame,
+            unknown,
+            "write the three-letter code, e.g. VNM for Viet Nam",
+        ),
     ]
 
 
@@ -86,14 +122,34 @@ def check_counts(frame: pd.DataFrame) -> list[Problem]:
     n, weighted_n = frame["n"], frame["n_weighted"]
     for column, base in (("numerator", n), ("numerator_weighted", weighted_n.fillna(n))):
         above = (frame[column] > base + 1e-9).fillna(False)
-        problems += _problem("E180", f"{column} exceeds its base", frame, above, "check which column holds the base; swapped columns?")
+        problems += _problem(
+            "E180", f"{column} exceeds its base", frame, above, "check which column holds the base; swapped columns?"
+        )
     for column in ("n", "numerator", "numerator_weighted", "n_weighted", "n_effective", "design_effect"):
         low = 0.0 if column.startswith("numerator") else 1e-12
-        problems += _problem("E180", f"{column} is {'negative' if low == 0 else 'not positive'}", frame, (frame[column] < low).fillna(False), "counts start at 0, bases above 0")
+        problems += _problem(
+            "E180",
+            f"{column} is {'negative' if low == 0 else 'not positive'}",
+            frame,
+            (frame[column] < low).fillna(False),
+            "counts start at 0, bases above 0",
+        )
     has_effective = frame["n_effective"].notna() | frame["design_effect"].notna() | frame["ci_low"].notna()
     fractional = ((n % 1 != 0) & n.notna()) & ~has_effective
-    problems += _problem("E180", "n is not a whole number and no effective n, design effect or interval says why", frame, fractional, "give n_effective, design_effect or the interval")
-    problems += _problem("E180", "n_effective exceeds n", frame, (frame["n_effective"] > n + 0.5).fillna(False), "the effective number never exceeds the number of children; a design effect below 1 cannot be used")
+    problems += _problem(
+        "E180",
+        "n is not a whole number and no effective n, design effect or interval says why",
+        frame,
+        fractional,
+        "give n_effective, design_effect or the interval",
+    )
+    problems += _problem(
+        "E180",
+        "n_effective exceeds n",
+        frame,
+        (frame["n_effective"] > n + 0.5).fillna(False),
+        "the effective number never exceeds the number of children; a design effect below 1 cannot be used",
+    )
     return problems
 
 
@@ -111,14 +167,30 @@ def check_percents(frame: pd.DataFrame) -> list[Problem]:
     apart = ((percent - ratio).abs() > 10).fillna(False) & ~proportion & ~outside & ~(ratio > 100).fillna(False)
     problems = [
         *_problem("E181", "percent outside 0 to 100", frame, outside, "write per cent, not counts or per mille"),
-        *_problem("E181", "percent looks like a proportion: a hundredth of numerator / n", frame, proportion, "multiply by 100: the column holds per cent"),
-        *_problem("E181", "percent and numerator / n lie more than 10 points apart", frame, apart, "check the base of both"),
+        *_problem(
+            "E181",
+            "percent looks like a proportion: a hundredth of numerator / n",
+            frame,
+            proportion,
+            "multiply by 100: the column holds per cent",
+        ),
+        *_problem(
+            "E181", "percent and numerator / n lie more than 10 points apart", frame, apart, "check the base of both"
+        ),
     ]
     interval = frame["ci_high"] - frame["ci_low"]
     printed = percent.dropna()
     all_small = len(printed) >= 3 and printed.max() <= 1 and printed.max() > 0 and not proportion.any()
     if all_small and ratio.isna().all() and (interval.isna().all() or interval.max() < 1):
-        problems.append(Problem("E181", "every percent is 1 or less: a column of proportions?", "column percent", len(printed), "multiply by 100, or add n and numerator so that it can be told"))
+        problems.append(
+            Problem(
+                "E181",
+                "every percent is 1 or less: a column of proportions?",
+                "column percent",
+                len(printed),
+                "multiply by 100, or add n and numerator so that it can be told",
+            )
+        )
     return problems
 
 
@@ -133,9 +205,21 @@ def check_intervals(frame: pd.DataFrame) -> list[Problem]:
     level = frame["ci_level"]
     return [
         *_problem("E181", "interval ends stand upside down", frame, reversed_ends, "put the lower end into ci_low"),
-        *_problem("E181", "interval excludes its own estimate", frame, excludes, "check for swapped rows or a proportion among per cents"),
+        *_problem(
+            "E181",
+            "interval excludes its own estimate",
+            frame,
+            excludes,
+            "check for swapped rows or a proportion among per cents",
+        ),
         *_problem("E181", "only one end of the interval is there", frame, half, "give both ends or none"),
-        *_problem("E181", "ci_level is not between 0 and 1", frame, ((level <= 0) | (level >= 1)).fillna(False), "write 0.95 for 95 %"),
+        *_problem(
+            "E181",
+            "ci_level is not between 0 and 1",
+            frame,
+            ((level <= 0) | (level >= 1)).fillna(False),
+            "write 0.95 for 95 %",
+        ),
     ]
 
 
@@ -153,7 +237,15 @@ def check_sums(frame: pd.DataFrame) -> list[Problem]:
             groups += 1
     if not bad_rows:
         return []
-    return [Problem("E181", "answers of one item do not add up to n, or n differs between them", name_rows(bad_rows), groups, "check for a missing answer category or another base")]
+    return [
+        Problem(
+            "E181",
+            "answers of one item do not add up to n, or n differs between them",
+            name_rows(bad_rows),
+            groups,
+            "check for a missing answer category or another base",
+        )
+    ]
 
 
 def check_duplicates(frame: pd.DataFrame) -> list[Problem]:
@@ -161,9 +253,27 @@ def check_duplicates(frame: pd.DataFrame) -> list[Problem]:
     usable = frame["n"].notna() | frame["ci_low"].notna()
     key = ["country_iso3", "indicator", "subgroup_dim", "subgroup", "year"]
     twice = usable & frame[usable].duplicated(key, keep=False).reindex(frame.index, fill_value=False)
-    return _problem("E150", "the same country, indicator and subgroup stand in more than one row", frame, twice, "keep one row of each; name different definitions differently")
+    return _problem(
+        "E150",
+        "the same country, indicator and subgroup stand in more than one row",
+        frame,
+        twice,
+        "keep one row of each; name different definitions differently",
+    )
 
 
 def check_table(frame: pd.DataFrame) -> list[Problem]:
     """Run every rule of the catalogue that applies to a published table."""
-    return [problem for rule in (check_names, check_countries, check_counts, check_percents, check_intervals, check_sums, check_duplicates) for problem in rule(frame)]
+    return [
+        problem
+        for rule in (
+            check_names,
+            check_countries,
+            check_counts,
+            check_percents,
+            check_intervals,
+            check_sums,
+            check_duplicates,
+        )
+        for problem in rule(frame)
+    ]

@@ -32,7 +32,9 @@ class SimulatedTable:
     indicators: tuple[str, ...]
 
 
-def simulate_table(seed: int, *, countries: int = 12, indicators: int = 9, children: int = 1000, within_child: float = 0.4) -> SimulatedTable:
+def simulate_table(
+    seed: int, *, countries: int = 12, indicators: int = 9, children: int = 1000, within_child: float = 0.4
+) -> SimulatedTable:
     """Simulate children who answer several items, and count them per country and item.
 
     Parameters
@@ -58,14 +60,21 @@ def simulate_table(seed: int, *, countries: int = 12, indicators: int = 9, child
     size = np.floor(children / rng.uniform(1.1, 1.6, countries)).astype(int)
     yes = np.empty((countries, indicators))
     for country in range(countries):
-        liability = np.sqrt(within_child) * rng.normal(size=(size[country], 1)) + np.sqrt(1 - within_child) * rng.normal(size=(size[country], indicators))
+        liability = np.sqrt(within_child) * rng.normal(size=(size[country], 1)) + np.sqrt(
+            1 - within_child
+        ) * rng.normal(size=(size[country], indicators))
         yes[country] = (liability > stats.norm.isf(truth[country])).sum(axis=0)
     codes = tuple(sorted(ISO_ALPHA_3)[:countries])
     names = tuple(f"item_{number + 1}" for number in range(indicators))
-    frame = pd.DataFrame({
-        "country": np.repeat(codes, indicators), "indicator": np.tile(names, countries), "n": float(children),
-        "n_effective": np.repeat(size, indicators).astype(float), "yes_effective": yes.ravel(),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "country": np.repeat(codes, indicators),
+            "indicator": np.tile(names, countries),
+            "n": float(children),
+            "n_effective": np.repeat(size, indicators).astype(float),
+            "yes_effective": yes.ravel(),
+        }
+    )
     return SimulatedTable(frame=frame, truth=truth.ravel(), countries=codes, indicators=names)
 
 
@@ -107,14 +116,40 @@ def simulate_subgroups(seed: int, *, countries: int = 13, children: int = 1000) 
         SD 0.2, country x age SD 0.2, country x gender SD 0.15.
     """
     rng = np.random.default_rng(seed)
-    codes = tuple(sorted(ISO_ALPHA_3)[:countries]) + tuple(f"Z{number:03d}" for number in range(max(0, countries - len(ISO_ALPHA_3))))
-    levels = {"country": codes, "age": ("13", "15", "17"), "gender": ("girl", "boy"), "ses": ("lowest", "low", "high", "highest")}
+    codes = tuple(sorted(ISO_ALPHA_3)[:countries]) + tuple(
+        f"Z{number:03d}" for number in range(max(0, countries - len(ISO_ALPHA_3)))
+    )
+    levels = {
+        "country": codes,
+        "age": ("13", "15", "17"),
+        "gender": ("girl", "boy"),
+        "ses": ("lowest", "low", "high", "highest"),
+    }
     sizes = [len(names) for names in levels.values()]
     country, age, gender, ses = (part.ravel() for part in np.indices(sizes))
     steps = np.cumsum(rng.normal(0, 0.2, 4))
-    effect = rng.normal(0, 0.6, countries)[country] + np.array([-0.3, 0.0, 0.3])[age] + np.array([-0.15, 0.15])[gender] + (steps - steps.mean())[ses]
-    eta = -2.0 + effect + rng.normal(0, 0.2, (countries, 3))[country, age] + rng.normal(0, 0.15, (countries, 2))[country, gender]
+    effect = (
+        rng.normal(0, 0.6, countries)[country]
+        + np.array([-0.3, 0.0, 0.3])[age]
+        + np.array([-0.15, 0.15])[gender]
+        + (steps - steps.mean())[ses]
+    )
+    eta = (
+        -2.0
+        + effect
+        + rng.normal(0, 0.2, (countries, 3))[country, age]
+        + rng.normal(0, 0.15, (countries, 2))[country, gender]
+    )
     n = np.maximum(rng.poisson(children / 24, len(eta)), 1).astype(float)
     truth = special.expit(eta)
-    frame = pd.DataFrame({name: np.array(names)[place] for (name, names), place in zip(levels.items(), (country, age, gender, ses), strict=True)})
-    return SimulatedSubgroups(frame=frame.assign(n=n, n_effective=n, yes_effective=rng.binomial(n.astype(int), truth).astype(float)), truth=truth, levels=levels)
+    frame = pd.DataFrame(
+        {
+            name: np.array(names)[place]
+            for (name, names), place in zip(levels.items(), (country, age, gender, ses), strict=True)
+        }
+    )
+    return SimulatedSubgroups(
+        frame=frame.assign(n=n, n_effective=n, yes_effective=rng.binomial(n.astype(int), truth).astype(float)),
+        truth=truth,
+        levels=levels,
+    )
