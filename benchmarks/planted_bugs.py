@@ -26,7 +26,7 @@ TESTS = [
 
 BUGS = {
     "sign of the softplus in the likelihood": (
-        "fit/conditional.py",
+        "fit/laplace/conditional.py",
         "- latent.n[:, None] @ softplus",
         "+ latent.n[:, None] @ softplus",
     ),
@@ -46,7 +46,7 @@ BUGS = {
         "array_stats.psislw(log_weights)",
     ),
     "log determinant of the proposal forgotten": (
-        "fit/laplace.py",
+        "fit/laplace/integration.py",
         "log_heavy((noise**2).sum(axis=0), len(noise)) - 0.5 * log_determinant(self.root)",
         "log_heavy((noise**2).sum(axis=0), len(noise))",
     ),
@@ -56,18 +56,22 @@ BUGS = {
         "return (groups + 1) % len(counts) * counts.max() + within, int(counts.max())",
     ),
     "hyperprior left out of the weight": (
-        "fit/laplace.py",
+        "fit/laplace/integration.py",
         "fixed = log_hyper_prior(latent, zeta) - proposal.log_density(zeta)",
         "fixed = -proposal.log_density(zeta)",
     ),
     "remainder of the link left out": (
-        "fit/laplace.py",
+        "fit/laplace/integration.py",
         "log_weight = log_countries + moved.log_link + remainder - moved.log_proposal",
         "log_weight = log_countries + moved.log_link - moved.log_proposal",
     ),
-    "zero-sum constraint not restored": ("fit/laplace.py", "w - mean[:, None], log_weight))", "w, log_weight))"),
+    "zero-sum constraint not restored": (
+        "fit/laplace/integration.py",
+        "w - mean[:, None], log_weight))",
+        "w, log_weight))",
+    ),
     "split scales of the proposal swapped": (
-        "fit/hyperposterior.py",
+        "fit/laplace/hyperposterior.py",
         "z = z / np.where(z < 0, self.left[:, None], self.right[:, None])",
         "z = z / np.where(z < 0, self.right[:, None], self.left[:, None])",
     ),

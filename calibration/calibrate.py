@@ -31,12 +31,11 @@ from riskmodels.design.cells import Cells, cells_from_frame
 from riskmodels.fit.fit import fit_many
 from riskmodels.models.latent import latent_prevalence_model
 from riskmodels.models.latent_draws import named_draws
-from riskmodels.provenance import hash_source, installed_versions
+from riskmodels.provenance import hashes_of_code, installed_versions
 from riskmodels.survey.countries import ISO_ALPHA_3
 from riskmodels.survey.factors import Factor
 
 HERE = Path(__file__).parent
-ROOM = HERE.parent / "riskmodels"
 #: The code that these results certify.
 CERTIFIES = (
     "design/dependence.py",
@@ -48,10 +47,7 @@ CERTIFIES = (
     "models/predictor.py",
     "models/prevalence.py",
     "models/priors.py",
-    "fit/arrow.py",
-    "fit/conditional.py",
-    "fit/hyperposterior.py",
-    "fit/laplace.py",
+    "fit/laplace",
     "fit/sampler.py",
     "fit/weighting.py",
 )
@@ -243,7 +239,7 @@ def calibrate(name: str, replicates: int, workers: int) -> dict[str, object]:
         "engine": CASES[name].sampler.engine,
         "seconds": round(time.perf_counter() - started, 1),
         "versions": installed_versions(),
-        "code_sha256": {name: hash_source(ROOM / name) for name in CERTIFIES},
+        "code_sha256": hashes_of_code(*CERTIFIES),
         "commit": commit(),
     }
 

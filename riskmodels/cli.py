@@ -73,12 +73,12 @@ def reproduce(
         table,
         out,
         seed=seed,
-        engine=engine,
+        engine=engine,  # type: ignore[arg-type]
         indicators=chosen,
-        base=base,
+        base=base,  # type: ignore[arg-type]
         design_effect=design_effect,
         population=frame,
-    )  # type: ignore[arg-type]
+    )
 
 
 @app.command()

@@ -58,6 +58,17 @@ def hash_source(path: Path) -> str:
     return hash_text(ast.unparse(tree))
 
 
+def hashes_of_code(*parts: str) -> dict[str, str]:
+    """Hash each of the package's own source files, named relative to the package; folders count with all their files."""
+    root = Path(__file__).parent
+    files = [
+        path
+        for part in parts
+        for path in (sorted((root / part).rglob("*.py")) if (root / part).is_dir() else [root / part])
+    ]
+    return {path.relative_to(root).as_posix(): hash_source(path) for path in files}
+
+
 @functools.cache
 def hash_of_code(*parts: str) -> str:
     """Hash the package's own source files or folders, so that changed code is never taken for the old.
@@ -67,13 +78,7 @@ def hash_of_code(*parts: str) -> str:
     parts
         Files or folders relative to the package, e.g. ``"models"``.
     """
-    root = Path(__file__).parent
-    files = [
-        path
-        for part in parts
-        for path in (sorted((root / part).rglob("*.py")) if (root / part).is_dir() else [root / part])
-    ]
-    return hash_text("".join(hash_source(path) for path in files))
+    return hash_text("".join(hashes_of_code(*parts).values()))
 
 
 def hash_record(record: Mapping[str, object]) -> str:

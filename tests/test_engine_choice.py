@@ -105,10 +105,10 @@ def test_nan_in_a_weight_or_a_draw_is_a_failure(monkeypatch: pytest.MonkeyPatch)
     broken["prevalence"][0, 5, 0] = np.nan
     with pytest.raises(rm.InputError, match="not finite"):
         rm.prevalence_estimates(replace(fit, posterior=broken))
-    from riskmodels.fit import laplace
+    from riskmodels.fit.laplace import integration
 
-    original = laplace.log_hyper_prior
-    monkeypatch.setattr(laplace, "log_hyper_prior", lambda *a: original(*a) * np.nan)
+    original = integration.log_hyper_prior
+    monkeypatch.setattr(integration, "log_hyper_prior", lambda *a: original(*a) * np.nan)
     with pytest.raises(FitError, match="finite weight"):
         rm.fit_model(make_cells(), sampler=LAPLACE)
 

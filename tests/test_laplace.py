@@ -13,9 +13,10 @@ from scipy.linalg import helmert, null_space
 
 import riskmodels as rm
 from riskmodels.design.cells import Cells, cells_from_frame
-from riskmodels.fit import laplace
-from riskmodels.fit.arrow import factorise
-from riskmodels.fit.conditional import condition, log_likelihood, logits, sized
+from riskmodels.fit.laplace import integration
+from riskmodels.fit.laplace.arrow import factorise
+from riskmodels.fit.laplace.conditional import condition, log_likelihood, logits, sized
+from riskmodels.fit.laplace.explored import Explored
 from riskmodels.fit.weighting import effective_draws, pareto_k, smoothed_weights, weighted_quantile
 from riskmodels.models import latent as latent_module
 from riskmodels.models.latent import hyper_values, latent_prevalence_model, log_hyper_prior
@@ -337,13 +338,13 @@ def test_both_ways_of_integrating_effects_estimate_the_same() -> None:
     """Country by country and all at once, at the same hyperparameters: equal marginal likelihoods, equal mean logits."""
     cells = subgroup_cells(3, countries=6)
     latent = latent_prevalence_model(cells, rm.PrevalenceSpec(interactions=(("country", "age"), ("country", "gender"))))
-    posterior = laplace._Posterior(latent)
+    explored = Explored(latent)
     zeta = np.tile(np.random.default_rng(4).normal(scale=0.5, size=(latent.dimension, 1)), 4000)
-    at = condition(latent, posterior.curvature, zeta, posterior.start, 8)
+    at = condition(latent, explored.curvature, zeta, explored.start, 8)
     found = []
     for h, v, log_weights in (
-        laplace._by_country(posterior, at, laplace._Outer(at, posterior.absorb), np.random.default_rng(5)),
-        laplace._jointly(posterior, at, np.random.default_rng(6)),
+        integration.by_country(explored, at, integration.Outer(at, explored.absorb), np.random.default_rng(5)),
+        integration.jointly(explored, at, np.random.default_rng(6)),
     ):
         weights = np.exp(log_weights - log_weights.max())
         pairs = weights.mean(axis=0)

@@ -16,7 +16,7 @@ from riskmodels.design.dependence import dependence_between_items
 from riskmodels.errors import FitError, GateError, Problem
 from riskmodels.fit import limits
 from riskmodels.fit.checks import CheckResult, check_convergence, check_pareto, check_sampler, check_weighted
-from riskmodels.fit.laplace import draw_by_laplace
+from riskmodels.fit.laplace.engine import draw_by_laplace
 from riskmodels.fit.sampler import CompiledModel, Progress, SampledDraws, SamplerSpec, no_progress
 from riskmodels.fit.weighting import equal_weight_draws
 from riskmodels.models.blocks import centred_factors

@@ -45,7 +45,7 @@ class SamplerSpec:
     """
 
     engine: Engine = "auto"
-    weighted_draws: int = 3000
+    weighted_draws: int = 4000
     draws: int = 2000
     tune: int = 1000
     chains: int = 4
@@ -58,7 +58,7 @@ class SamplerSpec:
         if self.engine not in ("auto", "laplace", "nuts"):
             problems.append(Problem("E196", "no such engine", "engine", 1, "choose among auto, laplace, nuts"))
         for name, least, remedy in (
-            ("weighted_draws", 500, "use 3000 or more"),
+            ("weighted_draws", 500, "use 4000 or more"),
             ("draws", 100, "use 1000 or more"),
             ("tune", 100, "use 500 or more"),
             ("chains", 2, "use 4: convergence cannot be judged from one chain"),

@@ -18,7 +18,7 @@ DEGREES = 12.0
 STEP = 0.05
 WIDE_STEP = 0.5
 #: Distances, in scales, at which the fall of the log density is read.
-REACHES = (2.0, 3.0, 4.0)
+REACHES = (0.5, 1.0, 2.0, 3.0, 4.0)
 
 
 def find_mode(log_density: LogDensity, start: FloatArray) -> FloatArray:
@@ -108,17 +108,19 @@ def shape_around(log_density: LogDensity, mode: FloatArray) -> SplitT:
     """Fit a split Student-t to the surface around a mode.
 
     On either side of every axis the scale is the widest that the fall of the log density asks for at the distances
-    `REACHES`, so that the tails of the proposal are not the lighter ones.
+    `REACHES`, so that the tails of the proposal are not the lighter ones. Scales are read twice: first from the
+    curvature at the mode, then from the scales found, which may reach further.
     """
     size = len(mode)
     values, axes = np.linalg.eigh(curvature_at(log_density, mode))
-    scale = 1 / np.sqrt(np.clip(values, 0.05, None))
-    rays = np.concatenate([axes * scale, -axes * scale], axis=1)
-    points = np.concatenate([np.zeros((size, 1)), *(reach * rays for reach in REACHES)], axis=1)
-    heights = log_density(mode[:, None] + points)
-    falls = np.clip(heights[0] - heights[1:].reshape(len(REACHES), -1), 0.05, None)
-    asked = np.max([reach / np.sqrt(2 * fall) for reach, fall in zip(REACHES, falls, strict=True)], axis=0)
-    sides = np.tile(scale, 2) * np.clip(asked, 0.4, 3.0)
+    sides = np.tile(1 / np.sqrt(np.clip(values, 0.05, None)), 2)
+    directions = np.concatenate([axes, -axes], axis=1)
+    for narrowest in (0.4, 1.0):
+        points = np.concatenate([np.zeros((size, 1)), *(reach * directions * sides for reach in REACHES)], axis=1)
+        heights = log_density(mode[:, None] + points)
+        falls = np.clip(heights[0] - heights[1:].reshape(len(REACHES), -1), 0.05, None)
+        asked = np.max([reach / np.sqrt(2 * fall) for reach, fall in zip(REACHES, falls, strict=True)], axis=0)
+        sides = sides * np.clip(asked, narrowest, 3.0)
     return SplitT(centre=mode, axes=axes, right=sides[:size], left=sides[size:])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from riskmodels.fit.arrow import Arrow, factorise
+from riskmodels.fit.laplace.arrow import Arrow, factorise
 from riskmodels.models.latent import LatentGaussian, hyper_values, log_hyper_prior, own_root, shared_scale
 
 FloatArray = npt.NDArray[np.float64]
