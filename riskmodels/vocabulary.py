@@ -13,6 +13,18 @@ ALL_LEVELS = "all"
 Base = Literal["all asked", "valid answers"]
 BASES: tuple[Base, ...] = ("all asked", "valid answers")
 
+MissingKind = Literal["dont_know", "prefer_not_to_say", "not_asked", "not_fielded", "system_missing"]
+#: Kinds of missing answers; the code of a kind in coded data is -1, -2, ... in this order.
+MISSING_KINDS: tuple[MissingKind, ...] = (
+    "dont_know",
+    "prefer_not_to_say",
+    "not_asked",
+    "not_fielded",
+    "system_missing",
+)
+#: Kinds that belong to the denominator "all asked": the child was asked and gave no answer.
+ASKED_BUT_MISSING: tuple[MissingKind, ...] = ("dont_know", "prefer_not_to_say")
+
 IntervalKind = Literal["equal-tailed", "highest-density"]
 INTERVAL_KINDS: tuple[IntervalKind, ...] = ("equal-tailed", "highest-density")
 DEFAULT_PROBABILITY = 0.95
