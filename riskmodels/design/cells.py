@@ -45,6 +45,9 @@ class Cells:
         Whether the counts were simulated.
     warnings
         What was noticed while reading, for the report.
+    sampling_correlation
+        From microdata: correlation of the sampling errors of the cells with the same number in `same_children`, one
+        matrix per number in rising order, cells in their order. Empty where only an assumption can be made.
     """
 
     factors: tuple[Factor, ...]
@@ -58,6 +61,7 @@ class Cells:
     source: str
     synthetic: bool = False
     warnings: tuple[Problem, ...] = field(default=())
+    sampling_correlation: tuple[FloatArray, ...] = ()
 
     def __post_init__(self) -> None:
         """Hold every array read-only and refuse impossible counts."""
@@ -91,6 +95,7 @@ class Cells:
             )
             if bad.any()
         ]
+        problems += self._correlation_problems()
         empty = [
             factor.name
             for place, factor in enumerate(self.factors)
@@ -135,9 +140,22 @@ class Cells:
         if problems:
             raise InputError(problems, "cells")
 
+    def _correlation_problems(self) -> list[Problem]:
+        """Sampling correlations that do not fit the cells."""
+        if not self.sampling_correlation:
+            return []
+        sizes = np.unique(self.same_children, return_counts=True)[1]
+        fits = len(sizes) == len(self.sampling_correlation) and all(
+            matrix.shape == (size, size) and np.isfinite(matrix).all() and np.allclose(np.diagonal(matrix), 1)
+            for matrix, size in zip(self.sampling_correlation, sizes, strict=True)
+        )
+        what = "sampling correlations do not match the groups of cells"
+        return [] if fits else [Problem("E180", what, "sampling_correlation", len(sizes), "give one matrix per group")]
+
     def _groups_hold_the_same_children(self) -> bool:
-        """Whether every group of children has one level of each factor but indicator."""
-        others = [place for place, factor in enumerate(self.factors) if factor.name != INDICATOR]
+        """Whether groups of children have one level of each factor but indicator (of country: groups that share PSUs)."""
+        shared = (COUNTRY,) if self.sampling_correlation else tuple(name for name in self.names if name != INDICATOR)
+        others = [place for place, factor in enumerate(self.factors) if factor.name in shared]
         described = np.unique(np.column_stack([self.same_children, self.index[:, others]]), axis=0)
         return len(described) == len(np.unique(self.same_children))
 
@@ -230,7 +248,22 @@ class Cells:
         parts = {
             name: getattr(self, name)[keep] for name in ("n", "n_effective", "yes_effective", "weight", "same_children")
         }
-        return replace(self, factors=tuple(factors[factor.name] for factor in self.factors), index=index, **parts)
+        return replace(
+            self,
+            factors=tuple(factors[factor.name] for factor in self.factors),
+            index=index,
+            sampling_correlation=self._correlation_of(keep),
+            **parts,
+        )
+
+    def _correlation_of(self, keep: npt.NDArray[np.bool_]) -> tuple[FloatArray, ...]:
+        """Sampling correlations of only some of the cells."""
+        found = []
+        for number, matrix in zip(np.unique(self.same_children), self.sampling_correlation, strict=False):
+            kept = keep[self.same_children == number]
+            if kept.any():
+                found.append(matrix[np.ix_(kept, kept)])
+        return tuple(found)
 
     def record(self) -> Mapping[str, object]:
         """Everything that decides the numbers, for hashing."""
@@ -239,6 +272,8 @@ class Cells:
             name: getattr(self, name)
             for name in ("index", "n", "n_effective", "yes_effective", "weight", "same_children")
         }
+        for number, matrix in enumerate(self.sampling_correlation):
+            arrays[f"sampling_correlation_{number}"] = matrix
         return {
             "factors": json.dumps(factors),
             "base": self.base,

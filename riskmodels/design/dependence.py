@@ -108,8 +108,7 @@ class Dependence:
         return np.asarray(self.anchor + self.turn(eta - self.anchor))
 
 
-def _rotation(n_effective: FloatArray, proportion: FloatArray, tetrachoric: float) -> FloatArray:
-    correlation = within_child_correlation(proportion, tetrachoric)
+def _rotation(n_effective: FloatArray, proportion: FloatArray, correlation: FloatArray) -> FloatArray:
     values, vectors = np.linalg.eigh(correlation)
     inverse_root = (vectors / np.sqrt(values)) @ vectors.T
     root_information = np.sqrt(n_effective * proportion * (1 - proportion))
@@ -124,7 +123,8 @@ def dependence_between_items(cells: Cells, tetrachoric: float) -> Dependence | N
     cells
         Cells; `same_children` says which were answered by the same children.
     tetrachoric
-        Assumed within-child tetrachoric correlation between items, in [0, 1).
+        Assumed within-child tetrachoric correlation between items, in [0, 1); not used for cells from microdata,
+        which carry the correlation of their sampling errors.
 
     Returns
     -------
@@ -146,7 +146,8 @@ def dependence_between_items(cells: Cells, tetrachoric: float) -> Dependence | N
         )
     groups = [np.flatnonzero(cells.same_children == group) for group in np.unique(cells.same_children)]
     size = max(len(group) for group in groups)
-    if tetrachoric == 0 or size == 1:
+    measured = cells.sampling_correlation
+    if size == 1 or (tetrachoric == 0 and not measured):
         return None
     proportion = (cells.yes_effective + 0.5) / (cells.n_effective + 1)
     rotation = np.tile(np.eye(size), (len(groups), 1, 1))
@@ -155,7 +156,8 @@ def dependence_between_items(cells: Cells, tetrachoric: float) -> Dependence | N
     for number, group in enumerate(groups):
         member[number] = np.concatenate([group, np.full(size - len(group), group[0])])
         place[group] = number * size + np.arange(len(group))
+        correlation = measured[number] if measured else within_child_correlation(proportion[group], tetrachoric)
         rotation[number, : len(group), : len(group)] = _rotation(
-            cells.n_effective[group], proportion[group], tetrachoric
+            cells.n_effective[group], proportion[group], correlation
         )
     return Dependence(anchor=np.asarray(special.logit(proportion)), rotation=rotation, member=member, place=place)

@@ -43,10 +43,14 @@ class Condition:
         Variable or indicator.
     levels
         Levels that qualify.
+    low, high
+        Range that qualifies, for a number.
     """
 
     name: str
-    levels: tuple[str, ...]
+    levels: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
