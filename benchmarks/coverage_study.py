@@ -28,6 +28,7 @@ RESULTS = Path(__file__).parent / "results" / "coverage_study.json"
 CERTIFIES = (
     "design/dependence.py",
     "models/blocks.py",
+    "models/cell_likelihood.py",
     "models/effects.py",
     "models/latent.py",
     "models/likelihoods.py",

@@ -26,9 +26,9 @@ TESTS = [
 
 BUGS = {
     "sign of the softplus in the likelihood": (
-        "fit/laplace/conditional.py",
-        "- latent.n[:, None] @ softplus",
-        "+ latent.n[:, None] @ softplus",
+        "models/cell_likelihood.py",
+        "- self.n[:, None] @ softplus",
+        "+ self.n[:, None] @ softplus",
     ),
     "SD taken for a variance": (
         "models/latent.py",

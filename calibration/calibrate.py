@@ -40,6 +40,7 @@ HERE = Path(__file__).parent
 CERTIFIES = (
     "design/dependence.py",
     "models/blocks.py",
+    "models/cell_likelihood.py",
     "models/effects.py",
     "models/latent.py",
     "models/latent_draws.py",

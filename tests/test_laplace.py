@@ -15,7 +15,7 @@ import riskmodels as rm
 from riskmodels.design.cells import Cells, cells_from_frame
 from riskmodels.fit.laplace import integration
 from riskmodels.fit.laplace.arrow import factorise
-from riskmodels.fit.laplace.conditional import condition, log_likelihood, logits, sized
+from riskmodels.fit.laplace.conditional import condition, logits, sized
 from riskmodels.fit.laplace.explored import Explored
 from riskmodels.fit.weighting import effective_draws, pareto_k, smoothed_weights, weighted_quantile
 from riskmodels.models import latent as latent_module
@@ -158,7 +158,7 @@ def test_likelihood_is_that_of_the_sampled_graph(
         part.eval(inputs, on_unused_input="ignore") for part in (model["prevalence"], _observed_log_density(model))
     )
     np.testing.assert_allclose(named["prevalence"].to_numpy()[0, 0], prevalence, rtol=1e-9)
-    assert log_likelihood(latent, logits(latent, size, h, v))[0] == pytest.approx(float(log_mass), rel=1e-9)
+    assert latent.likelihood.log_density(logits(latent, size, h, v)).sum() == pytest.approx(float(log_mass), rel=1e-9)
     for name in named:
         if str(name).endswith("_effect"):
             np.testing.assert_allclose(

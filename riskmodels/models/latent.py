@@ -26,6 +26,7 @@ from riskmodels.models.blocks import (
     trend_basis,
     zero_sum_basis,
 )
+from riskmodels.models.cell_likelihood import BinomialCounts, CellLikelihood
 from riskmodels.models.priors import Prior
 from riskmodels.models.specs import PrevalenceSpec, Term
 from riskmodels.vocabulary import COUNTRY
@@ -93,8 +94,8 @@ class LatentGaussian:
 
     Parameters
     ----------
-    yes, n
-        Effective counts, shape (countries, places); 0 where padded.
+    likelihood
+        Counts of every place, and what they say of its logit.
     offset, shared, own
         What the likelihood reads: offset (countries, places), design of `g` (..., G), design of `u` (..., B).
     plain_shared, plain_own
@@ -105,8 +106,7 @@ class LatentGaussian:
         Columns and hyperparameters.
     """
 
-    yes: FloatArray
-    n: FloatArray
+    likelihood: CellLikelihood
     offset: FloatArray
     shared: FloatArray
     own: FloatArray
@@ -253,8 +253,7 @@ def latent_prevalence_model(cells: Cells, spec: PrevalenceSpec) -> LatentGaussia
         return out.reshape(countries, width, *values.shape[1:])
 
     return LatentGaussian(
-        yes=padded(cells.yes_effective),
-        n=padded(cells.n_effective),
+        likelihood=BinomialCounts(padded(cells.yes_effective), padded(cells.n_effective)),
         offset=padded(offset),
         shared=padded(read_shared),
         own=padded(read_own),

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from riskmodels.fit.laplace.arrow import Arrow, factorise
 from riskmodels.models.latent import LatentGaussian, hyper_values, log_hyper_prior, own_root, shared_scale
@@ -42,17 +41,6 @@ def logits(latent: LatentGaussian, size: Sized, h: FloatArray, v: FloatArray, *,
     if plain:
         return np.asarray(latent.plain_shared @ g + latent.plain_own @ u)
     return np.asarray(latent.offset[..., None] + latent.shared @ g + latent.own @ u)
-
-
-def log_likelihood(latent: LatentGaussian, eta: FloatArray) -> FloatArray:
-    """Sum of ``y eta - n log(1 + exp(eta))`` over all cells, shape (draws,)."""
-    return np.asarray(cell_log_likelihood(latent, eta).sum(axis=0))
-
-
-def cell_log_likelihood(latent: LatentGaussian, eta: FloatArray) -> FloatArray:
-    """The same, summed over the cells of each country only, shape (countries, draws)."""
-    softplus = np.maximum(eta, 0) + np.log1p(np.exp(-np.abs(eta)))
-    return (latent.yes[:, None] @ eta - latent.n[:, None] @ softplus)[:, 0]
 
 
 class Curvature:
@@ -130,14 +118,9 @@ def _first_step(
 
     It depends on the start only through its logits, so the information of the likelihood is the same for all draws.
     """
-    p = special.expit(eta)
-    weight = latent.n[..., None] * p * (1 - p)
-    arrow = curvature.blocks(weight, size)
-    working = (
-        latent.yes[..., None]
-        - latent.n[..., None] * p
-        + weight * (eta - latent.offset[..., None] - (latent.shared @ size.mean)[..., None])
-    )
+    slope, information = latent.likelihood.slope_and_information(eta)
+    arrow = curvature.blocks(information, size)
+    working = slope + information * (eta - latent.offset[..., None] - (latent.shared @ size.mean)[..., None])
     pull_shared = size.scale * np.einsum("cmg,cms->gs", latent.shared, working)
     pull_own = np.einsum("kbs,kcs->bcs", size.root, np.einsum("cmk,cms->kcs", latent.own, working))
     return arrow, *arrow.solve(pull_shared, pull_own)
@@ -163,12 +146,10 @@ def condition(
     eta = logits(latent, size, h, v)
     longest = np.abs(eta - start).max(axis=(0, 1))
     for _ in range(steps - 1):
-        p = special.expit(eta)
-        expected = latent.n[..., None] * p
-        residual = latent.yes[..., None] - expected
-        arrow = curvature.blocks(expected * (1 - p), size)
-        pull_shared = size.scale * np.einsum("cmg,cms->gs", latent.shared, residual) - h
-        pull_own = np.einsum("kbs,kcs->bcs", size.root, np.einsum("cmk,cms->kcs", latent.own, residual)) - v
+        slope, information = latent.likelihood.slope_and_information(eta)
+        arrow = curvature.blocks(information, size)
+        pull_shared = size.scale * np.einsum("cmg,cms->gs", latent.shared, slope) - h
+        pull_own = np.einsum("kbs,kcs->bcs", size.root, np.einsum("cmk,cms->kcs", latent.own, slope)) - v
         step_h, step_v = arrow.solve(pull_shared, pull_own)
         proposed = logits(latent, size, h + step_h, v + step_v)
         longest = np.abs(proposed - eta).max(axis=(0, 1))
@@ -180,7 +161,7 @@ def condition(
             break
     log_marginal = (
         log_hyper_prior(latent, zeta)
-        + log_likelihood(latent, eta)
+        + latent.likelihood.log_density(eta).sum(axis=0)
         - 0.5 * (h**2).sum(axis=0)
         - 0.5 * (v**2).sum(axis=(0, 1))
         - 0.5 * arrow.log_determinant

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from riskmodels.errors import FitError
 from riskmodels.fit.laplace.arrow import backward
-from riskmodels.fit.laplace.conditional import Curvature, cell_log_likelihood, condition, logits
+from riskmodels.fit.laplace.conditional import Curvature, condition, logits
 from riskmodels.fit.laplace.heavy_tails import HEAVY_SHARE
 from riskmodels.fit.laplace.hyperposterior import SplitT, find_mode, shape_around
 from riskmodels.models.latent import LatentGaussian
@@ -34,7 +33,7 @@ class Explored:
             latent.own.shape[-1],
             latent.shared.shape[0],
         )
-        self.start = special.logit((latent.yes + 0.5) / (latent.n + 1))[..., None]
+        self.start = latent.likelihood.start()[..., None]
         self.absorb = _absorption(latent)
         self.batch = int(
             np.clip(NUMBERS_AT_ONCE // (self.countries * (self.shared_width + self.own_width) ** 2), 16, 256)
@@ -70,9 +69,8 @@ class Explored:
         latent = self.latent
         at = condition(latent, self.curvature, mode[:, None], self.start, 10)
         eta = logits(latent, at.size, at.h, at.v)
-        p = special.expit(eta)
-        centre, slope = cell_log_likelihood(latent, eta), latent.yes[..., None] - latent.n[..., None] * p
-        information = latent.n[..., None] * p * (1 - p)
+        centre = latent.likelihood.log_density(eta)
+        slope, information = latent.likelihood.slope_and_information(eta)
         worst = np.zeros((self.countries, 1))
         for axis in range(self.own_width):
             unit = np.zeros((self.own_width, self.countries, 1))
@@ -80,13 +78,13 @@ class Explored:
             change = latent.own @ np.einsum("bks,kcs->cbs", at.size.root, backward(at.arrow.own, unit))
             for side in (change, -change):
                 normal = (slope * side - 0.5 * information * side**2).sum(axis=1)
-                worst = np.fmax(worst, cell_log_likelihood(latent, eta + side) - centre - normal)
+                worst = np.fmax(worst, latent.likelihood.log_density(eta + side) - centre - normal)
         self.share = np.clip(HEAVY_SHARE * worst[:, 0] / HEAVY_FROM, LIGHT_SHARE, HEAVY_SHARE)
 
 
 def _absorption(latent: LatentGaussian) -> FloatArray:
     """How shared columns reproduce the columns of a country's effects, shape (G, B)."""
-    cells = latent.n.size
+    cells = latent.likelihood.places
     shared, own = latent.plain_shared.reshape(cells, -1), latent.plain_own.reshape(cells, latent.plain_own.shape[-1])
     found = np.linalg.lstsq(shared, own, rcond=None)[0]
     if own.size and np.abs(shared @ found - own).max() > 1e-8:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from riskmodels.fit.laplace.arrow import backward, cholesky, forward, log_determinant
-from riskmodels.fit.laplace.conditional import Conditional, cell_log_likelihood, condition, log_likelihood, logits
+from riskmodels.fit.laplace.conditional import Conditional, condition, logits
 from riskmodels.fit.laplace.explored import Explored
 from riskmodels.fit.laplace.heavy_tails import heavy_normals, heavy_radius, log_heavy
 from riskmodels.fit.laplace.hyperposterior import SplitT
@@ -124,7 +124,7 @@ def _integrate_countries(
             w = moved.centre + sign * step
             prior = -0.5 * (w**2).sum(axis=0) - np.einsum("bs,bcs->cs", moved.pull, w) / countries
             log_weight[2 * pair + side] = (
-                cell_log_likelihood(latent, middle + sign * change) + prior - log_noise + log_density
+                latent.likelihood.log_density(middle + sign * change) + prior - log_noise + log_density
             )
             effects[2 * pair + side] = w
     top = log_weight.max(axis=0)
@@ -182,7 +182,10 @@ def jointly(explored: Explored, at: Conditional, rng: np.random.Generator) -> Ba
             h[place], v[place] = at.h + sign * step_h, at.v + sign * step_v
             prior = -0.5 * (h[place] ** 2).sum(axis=0) - 0.5 * (v[place] ** 2).sum(axis=(0, 1))
             log_weight[place] = (
-                log_likelihood(latent, logits(latent, at.size, h[place], v[place])) + prior - log_noise - constant
+                latent.likelihood.log_density(logits(latent, at.size, h[place], v[place])).sum(axis=0)
+                + prior
+                - log_noise
+                - constant
             )
     top = log_weight.max(axis=0)
     weight = np.exp(log_weight - top)
