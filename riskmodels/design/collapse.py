@@ -163,13 +163,14 @@ def _pair_sums(
     return found
 
 
-def _country_factor(codebook: Codebook, present: Sequence[str]) -> Factor:
+def country_factor(codebook: Codebook, present: Sequence[str]) -> Factor:
+    """Countries that occur, in the order declared, else sorted, with their labels."""
     declared = [code for code in dict.fromkeys(codebook.design.countries.values()) if code in present]
     levels = tuple(declared or sorted(present))
     return Factor(COUNTRY, levels, tuple(codebook.design.country_labels.get(code, code) for code in levels))
 
 
-def _factor_positions(codebook: Codebook, name: str, values: pd.Series) -> tuple[Factor, IntArray, list[Problem]]:
+def factor_positions(codebook: Codebook, name: str, values: pd.Series) -> tuple[Factor, IntArray, list[Problem]]:
     """A factor with the levels that occur, and the position of every row; -1 where the answer is missing."""
     variable = codebook.variables[name]
     if variable.is_number:
@@ -215,7 +216,8 @@ def _factor_positions(codebook: Codebook, name: str, values: pd.Series) -> tuple
     return factor, np.where(codes >= 0, position[np.maximum(codes, 0)], NO_LEVEL), notes
 
 
-def _check_names(codebook: Codebook, indicators: Sequence[str], by: Sequence[str]) -> None:
+def check_names(codebook: Codebook, indicators: Sequence[str], by: Sequence[str]) -> None:
+    """Refuse names that the codebook does not declare, all at once (E132)."""
     problems = []
     wrong = [name for name in indicators if name not in codebook.indicators]
     if wrong or not indicators:
@@ -280,7 +282,7 @@ def collapse(
         does not, E101 where no child is left, E112 for weights that are missing, negative or not finite.
     """
     by = [name for name in by if name != COUNTRY]
-    _check_names(codebook, indicators, by)
+    check_names(codebook, indicators, by)
     declared: list[Indicator] = [codebook.indicators[name] for name in indicators]
     bases: list[Base] = [base or indicator.base for indicator in declared]
     with source.connect() as connection:
@@ -301,7 +303,7 @@ def collapse(
             f"FROM coded GROUP BY {', '.join(keys)} ORDER BY {', '.join(keys)}"
         ).df()
         _refuse(table, codebook, indicators, rows_read, len(keys))
-        countries = _country_factor(codebook, list(pd.unique(table[COUNTRY])))
+        countries = country_factor(codebook, list(pd.unique(table[COUNTRY])))
         together = (
             _pair_sums(connection, indicators, bases, countries)
             if pairs
@@ -379,7 +381,7 @@ def _totals(
     for name in by:
         if not codebook.variables[name].is_number:
             refuse_undeclared({name: int(table.loc[table[name] == UNDECLARED, "a0"].sum())}, codebook.file)
-        factor, position, found = _factor_positions(codebook, name, table[name])
+        factor, position, found = factor_positions(codebook, name, table[name])
         factors.append(factor)
         columns[name] = position
         notes += found
@@ -393,7 +395,8 @@ def _totals(
         if PSU in table
         else np.full(len(table), -1)
     )
-    numbers = table[[name for name in table if str(name).startswith("a") and str(name)[1:].isdigit()]].to_numpy(float)
+    names = [name for name in table if str(name).startswith("a") and str(name)[1:].isdigit()]
+    numbers = significant(table[names].to_numpy(float))
     width = 6 + len(MISSING_KINDS) + 1
     per_indicator = numbers[:, 3:].reshape(len(table), len(indicators), width).transpose(1, 0, 2)
     units = pd.DataFrame(
@@ -407,13 +410,28 @@ def _totals(
         units=units,
         sums=np.ascontiguousarray(per_indicator[:, :, :6]),
         missing=per_indicator[:, :, 6 : 6 + len(MISSING_KINDS)].astype(np.int64),
-        together=together,
+        together=significant(together),
         rows_read=rows_read,
         rows_left=int(numbers[:, 0].sum()),
         synthetic=codebook.synthetic,
         weighted=codebook.design.weight is not None,
         notes=tuple(notes),
     )
+
+
+def significant(values: FloatArray, digits: int = 13) -> FloatArray:
+    """Round to significant digits, so that the order in which threads add up does not show.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bool(significant(np.array([0.1 + 0.2]))[0] == significant(np.array([0.3]))[0])
+    True
+    """
+    with np.errstate(divide="ignore"):
+        exponent = np.where(values == 0, 0, np.floor(np.log10(np.abs(values))))
+    scale = 10.0 ** (digits - 1 - exponent)
+    return np.asarray(np.where(scale >= 1, np.round(values * scale) / scale, values))
 
 
 def kinds_of_missing(totals: SurveyTotals) -> pd.DataFrame:

@@ -94,12 +94,27 @@ def label_columns(cells: Cells, domains: Domains) -> pd.DataFrame:
     return pd.DataFrame(columns, index=range(len(domains)))
 
 
+def _direct_variance(cells: Cells, domains: Domains) -> FloatArray:
+    """Sampling variance of each domain's direct estimate; cells from microdata carry how their errors correlate."""
+    error = domains.share * np.sqrt(cells.direct * (1 - cells.direct) / cells.n_effective)
+    variance = np.zeros(len(domains))
+    if not cells.sampling_correlation:
+        np.add.at(variance, domains.of_cell, error**2)
+        return variance
+    for number, correlation in zip(np.unique(cells.same_children), cells.sampling_correlation, strict=True):
+        group = np.flatnonzero(cells.same_children == number)
+        for domain in np.unique(domains.of_cell[group]):
+            inside = domains.of_cell[group] == domain
+            own = error[group][inside]
+            variance[domain] += own @ correlation[np.ix_(inside, inside)] @ own
+    return variance
+
+
 def direct_columns(cells: Cells, domains: Domains, probability: float) -> pd.DataFrame:
     """n, effective n and the direct estimate of each domain with its interval."""
     p = cells.direct
     direct = domains.average(p)
-    variance = np.zeros(len(domains))
-    np.add.at(variance, domains.of_cell, domains.share**2 * p * (1 - p) / cells.n_effective)
+    variance = _direct_variance(cells, domains)
     pooled_n = np.bincount(domains.of_cell, weights=cells.n_effective, minlength=len(domains))
     with np.errstate(all="ignore"):
         n_effective = np.where(variance > 0, np.minimum(direct * (1 - direct) / variance, pooled_n), pooled_n)
