@@ -11,10 +11,11 @@ import pandas as pd
 
 from riskmodels.design.audit import Audit, audit_survey
 from riskmodels.design.cells import Cells
-from riskmodels.design.collapse import SurveyTotals, collapse
+from riskmodels.design.collapse import collapse
 from riskmodels.design.domains import direct_estimates
 from riskmodels.design.patterns import Patterns, count_patterns
 from riskmodels.design.survey_cells import cells_of_survey
+from riskmodels.design.totals import SurveyTotals
 from riskmodels.errors import Problem
 from riskmodels.estimates.estimates import Estimates
 from riskmodels.estimates.prevalence import prevalence_estimates

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import duckdb
 import numpy as np
@@ -22,6 +21,7 @@ from riskmodels.design.coding import (
     quoted,
     refuse_undeclared,
 )
+from riskmodels.design.totals import NO_LEVEL, SurveyTotals, significant
 from riskmodels.errors import Problem, raise_if_stopping
 from riskmodels.survey.codebook.records import Codebook, Indicator
 from riskmodels.survey.factors import Factor
@@ -33,55 +33,6 @@ IntArray = npt.NDArray[np.int64]
 
 #: A number used in `by=` becomes a factor of its values where there are no more than this many.
 MOST_LEVELS = 40
-#: Position of children whose answer to a factor is missing: they stay in the design, but in no subgroup.
-NO_LEVEL = -1
-
-
-@dataclass(frozen=True, eq=False)
-class SurveyTotals:
-    """What a survey comes down to for some indicators and subgroups; no child is in it.
-
-    Parameters
-    ----------
-    factors
-        Country first, then the factors asked for.
-    indicators
-        The indicators, as a factor.
-    bases
-        Denominator of each indicator.
-    units
-        One row per country x subgroup x stratum x PSU: positions in `factors` (-1: no level), `stratum`, `psu`
-        (numbered; one stratum where none is declared, -1 where every child is its own PSU), and over all eligible
-        children `n`, `w` (sum of weights) and `w2` (sum of squared weights).
-    sums
-        Shape (indicators, rows of `units`, 6): per indicator n, yes, sum of w, w y, w^2, w^2 y over its base.
-    missing
-        Shape (indicators, rows of `units`, kinds): children per kind of missing answer.
-    together
-        Shape (countries, indicators, indicators, 4): over children in both bases, sums of w, w y_i, w y_j, w y_i y_j.
-    rows_read, rows_left
-        Rows of the file, and children left after the eligibility rule.
-    synthetic
-        Whether the children are made up.
-    """
-
-    factors: tuple[Factor, ...]
-    indicators: Factor
-    bases: tuple[Base, ...]
-    units: pd.DataFrame
-    sums: FloatArray
-    missing: IntArray
-    together: FloatArray
-    rows_read: int
-    rows_left: int
-    synthetic: bool
-    weighted: bool
-    notes: tuple[Problem, ...] = field(default=())
-
-    @property
-    def has_psu(self) -> bool:
-        """Whether children are clustered in PSUs."""
-        return bool((self.units["psu"] >= 0).any())
 
 
 def base_codes(base: Base) -> tuple[int, ...]:
@@ -117,49 +68,44 @@ def not_fielded_in(
     }
 
 
-def _aggregates(names: Sequence[str], bases: Sequence[Base]) -> list[str]:
-    w = quoted(WEIGHT)
-    parts = ["count(*)", f"sum({w})", f"sum({w} * {w})"]
-    for name, base in zip(names, bases, strict=True):
-        column = quoted(name)
-        inside = f"{column} IN {base_codes(base)}"
-        parts += [
-            f"count(*) FILTER ({inside})",
-            f"count(*) FILTER ({column} = 1)",
-            f"coalesce(sum({w}) FILTER ({inside}), 0)",
-            f"coalesce(sum({w}) FILTER ({column} = 1), 0)",
-            f"coalesce(sum({w} * {w}) FILTER ({inside}), 0)",
-            f"coalesce(sum({w} * {w}) FILTER ({column} = 1), 0)",
-        ]
-        parts += [f"count(*) FILTER ({column} = {MISSING_CODE[kind]})" for kind in MISSING_KINDS]
-        parts.append(f"count(*) FILTER ({column} = {UNDECLARED})")
-    return parts
+def _counted(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
+    """Children and weights per unit, and per unit and answer to each indicator, in one scan.
+
+    Rows of units have no answer to any indicator; the others have the answer to one.
+    """
+    listed = ", ".join(quoted(key) for key in keys)
+    sets = ", ".join([f"({listed})", *(f"({listed}, {quoted(name)})" for name in names)])
+    weight = quoted(WEIGHT)
+    return connection.execute(
+        f"SELECT {listed}, {', '.join(quoted(name) for name in names)}, count(*) AS children, "
+        f"coalesce(sum({weight}), 0) AS weights, coalesce(sum({weight} * {weight}), 0) AS squares, "
+        f"count(*) FILTER (NOT coalesce(isfinite({weight}) AND {weight} >= 0, false)) AS unusable "
+        f"FROM coded GROUP BY GROUPING SETS ({sets}) ORDER BY ALL"
+    ).df()
 
 
 def _pair_sums(
     connection: duckdb.DuckDBPyConnection, names: Sequence[str], bases: Sequence[Base], countries: Factor
 ) -> FloatArray:
-    """Weighted joint answers of every pair of indicators per country."""
+    """Weighted joint answers of every pair of indicators per country, from the patterns that occur."""
     size = len(names)
     found = np.zeros((len(countries), size, size, 4))
     if size == 1:
         return found
-    pairs = [(i, j) for i in range(size) for j in range(i)]
-    parts = []
-    for i, j in pairs:
-        both = f"{quoted(names[i])} IN {base_codes(bases[i])} AND {quoted(names[j])} IN {base_codes(bases[j])}"
-        first, second = f"{quoted(names[i])} = 1", f"{quoted(names[j])} = 1"
-        parts += [
-            f"coalesce(sum({quoted(WEIGHT)}) FILTER ({condition}), 0)"
-            for condition in (both, f"{both} AND {first}", f"{both} AND {second}", f"{both} AND {first} AND {second}")
-        ]
-    rows = connection.execute(f"SELECT {quoted(COUNTRY)}, {', '.join(parts)} FROM coded GROUP BY 1").fetchall()
-    for row in rows:
-        at = countries.levels.index(row[0])
-        values = np.array(row[1:], dtype=float).reshape(len(pairs), 4)
-        for (i, j), value in zip(pairs, values, strict=True):
-            found[at, i, j] = value
-            found[at, j, i] = value[[0, 2, 1, 3]]
+    keys = ", ".join(quoted(name) for name in (COUNTRY, *names))
+    table = connection.execute(
+        f"SELECT {keys}, sum({quoted(WEIGHT)}) AS w FROM coded GROUP BY {keys} ORDER BY {keys}"
+    ).df()
+    answers = table[list(names)].to_numpy(np.int64)
+    inside = np.stack([np.isin(answers[:, k], base_codes(base)) for k, base in enumerate(bases)], axis=1).astype(float)
+    yes = (answers == 1).astype(float)
+    weight = table["w"].to_numpy(float)
+    for number, code in enumerate(countries.levels):
+        at = (table[COUNTRY] == code).to_numpy()
+        base, own = inside[at], yes[at]
+        weighted_base, weighted_yes = base * weight[at, None], own * weight[at, None]
+        first = weighted_yes.T @ base
+        found[number] = np.stack([weighted_base.T @ base, first, first.T, weighted_yes.T @ own], axis=-1)
     return found
 
 
@@ -291,31 +237,24 @@ def collapse(
         row = connection.execute(f"SELECT count(*) FROM {VIEW}").fetchone()
         rows_read = int(row[0]) if row else 0
         connection.execute(f"CREATE {'TABLE' if source.frame is not None else 'VIEW'} coded AS {statement}")
-        design = [
-            quoted(alias)
-            for alias, column in ((STRATUM, codebook.design.stratum), (PSU, codebook.design.psu))
-            if column
-        ]
-        keys = [quoted(COUNTRY), *(quoted(name) for name in by), *design]
-        table = connection.execute(
-            f"SELECT {', '.join(keys)}, {', '.join(f'{part} AS a{k}' for k, part in enumerate(_aggregates(indicators, bases)))}, "
-            f"count(*) FILTER (NOT coalesce(isfinite({quoted(WEIGHT)}) AND {quoted(WEIGHT)} >= 0, false)) AS bad_weights "
-            f"FROM coded GROUP BY {', '.join(keys)} ORDER BY {', '.join(keys)}"
-        ).df()
-        _refuse(table, codebook, indicators, rows_read, len(keys))
+        design = [alias for alias, column in ((STRATUM, codebook.design.stratum), (PSU, codebook.design.psu)) if column]
+        keys = [COUNTRY, *by, *design]
+        table = _counted(connection, keys, indicators)
+        _refuse(table, codebook, indicators, rows_read)
         countries = country_factor(codebook, list(pd.unique(table[COUNTRY])))
         together = (
             _pair_sums(connection, indicators, bases, countries)
             if pairs
             else np.zeros((len(countries), len(indicators), len(indicators), 4))
         )
-    return _totals(codebook, table, countries, indicators, by, bases, together, rows_read)
+    return _totals(codebook, table, countries, indicators, keys, bases, together, rows_read)
 
 
-def _refuse(table: pd.DataFrame, codebook: Codebook, indicators: Sequence[str], rows_read: int, keys: int) -> None:
+def _refuse(counted: pd.DataFrame, codebook: Codebook, indicators: Sequence[str], rows_read: int) -> None:
     """Refuse what must never be swallowed: no child left, unknown countries, unusable weights, undeclared values."""
+    table = counted[counted[list(indicators)].isna().all(axis=1)]
     problems = []
-    if len(table) == 0 or table["a0"].sum() == 0:
+    if table["children"].sum() == 0:
         problems.append(
             Problem(
                 "E101",
@@ -333,11 +272,11 @@ def _refuse(table: pd.DataFrame, codebook: Codebook, indicators: Sequence[str], 
                 "E172",
                 "country codes that are empty or not declared",
                 codebook.design.country or COUNTRY,
-                int(table.loc[lost, "a0"].sum()),
+                int(table.loc[lost, "children"].sum()),
                 "declare every code in [design] countries; was NA or NO lost?",
             )
         )
-    bad = int(table["bad_weights"].sum())
+    bad = int(table["unusable"].sum())
     if bad:
         problems.append(
             Problem(
@@ -355,96 +294,85 @@ def _refuse(table: pd.DataFrame, codebook: Codebook, indicators: Sequence[str], 
                     "E122",
                     f"children without {column}",
                     column,
-                    int(table.loc[table[column].isna(), "a0"].sum()),
+                    int(table.loc[table[column].isna(), "children"].sum()),
                     "fill it in, or leave the column out of [design]",
                 )
             )
     raise_if_stopping(problems, codebook.file)
-    width = 6 + len(MISSING_KINDS) + 1
     refuse_undeclared(
-        {name: int(table[f"a{3 + width * k + width - 1}"].sum()) for k, name in enumerate(indicators)}, codebook.file
+        {name: int(counted.loc[counted[name] == UNDECLARED, "children"].sum()) for name in indicators}, codebook.file
     )
 
 
 def _totals(
     codebook: Codebook,
-    table: pd.DataFrame,
+    counted: pd.DataFrame,
     countries: Factor,
     indicators: Sequence[str],
-    by: Sequence[str],
+    keys: Sequence[str],
     bases: Sequence[Base],
     together: FloatArray,
     rows_read: int,
 ) -> SurveyTotals:
+    unit: IntArray = np.asarray(counted.groupby(list(keys), sort=True, dropna=False).ngroup(), dtype=np.int64)
+    of_unit = counted[list(indicators)].isna().all(axis=1).to_numpy()
+    table = counted[of_unit].iloc[np.argsort(unit[of_unit])].reset_index(drop=True)
     notes: list[Problem] = []
     factors, columns = [countries], {COUNTRY: countries.codes(table[COUNTRY])}
-    for name in by:
+    for name in keys:
+        if name not in codebook.variables:
+            continue
         if not codebook.variables[name].is_number:
-            refuse_undeclared({name: int(table.loc[table[name] == UNDECLARED, "a0"].sum())}, codebook.file)
+            refuse_undeclared({name: int(table.loc[table[name] == UNDECLARED, "children"].sum())}, codebook.file)
         factor, position, found = factor_positions(codebook, name, table[name])
         factors.append(factor)
         columns[name] = position
         notes += found
-    stratum = (
-        pd.factorize(columns[COUNTRY].astype(str) + "|" + table[STRATUM].astype(str), sort=True)[0]
-        if STRATUM in table
-        else columns[COUNTRY]
-    )
-    psu = (
-        pd.factorize(pd.Series(stratum.astype(str)) + "|" + table[PSU].astype(str), sort=True)[0]
-        if PSU in table
-        else np.full(len(table), -1)
-    )
-    names = [name for name in table if str(name).startswith("a") and str(name)[1:].isdigit()]
-    numbers = significant(table[names].to_numpy(float))
-    width = 6 + len(MISSING_KINDS) + 1
-    per_indicator = numbers[:, 3:].reshape(len(table), len(indicators), width).transpose(1, 0, 2)
+    stratum, psu = _design_numbers(table, columns[COUNTRY])
+    sizes = significant(table[["children", "weights", "squares"]].to_numpy(float))
     units = pd.DataFrame(
-        {**columns, "stratum": stratum, "psu": psu, "n": numbers[:, 0], "w": numbers[:, 1], "w2": numbers[:, 2]}
+        {**columns, "stratum": stratum, "psu": psu, **dict(zip(("n", "w", "w2"), sizes.T, strict=True))}
     )
+    parts = [
+        _sums_of(counted[name].to_numpy(float), unit, counted, base, len(table))
+        for name, base in zip(indicators, bases, strict=True)
+    ]
     labels = tuple(codebook.indicators[name].label or name for name in indicators)
     return SurveyTotals(
         factors=tuple(factors),
         indicators=Factor(INDICATOR, tuple(indicators), labels),
         bases=tuple(bases),
         units=units,
-        sums=np.ascontiguousarray(per_indicator[:, :, :6]),
-        missing=per_indicator[:, :, 6 : 6 + len(MISSING_KINDS)].astype(np.int64),
+        sums=significant(np.stack([sums for sums, _ in parts])),
+        missing=np.stack([missing for _, missing in parts]),
         together=significant(together),
         rows_read=rows_read,
-        rows_left=int(numbers[:, 0].sum()),
+        rows_left=int(sizes[:, 0].sum()),
         synthetic=codebook.synthetic,
         weighted=codebook.design.weight is not None,
         notes=tuple(notes),
     )
 
 
-def significant(values: FloatArray, digits: int = 13) -> FloatArray:
-    """Round to significant digits, so that the order in which threads add up does not show.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> bool(significant(np.array([0.1 + 0.2]))[0] == significant(np.array([0.3]))[0])
-    True
-    """
-    with np.errstate(divide="ignore"):
-        exponent = np.where(values == 0, 0, np.floor(np.log10(np.abs(values))))
-    scale = 10.0 ** (digits - 1 - exponent)
-    return np.asarray(np.where(scale >= 1, np.round(values * scale) / scale, values))
+def _design_numbers(table: pd.DataFrame, country: IntArray) -> tuple[IntArray, IntArray]:
+    """Number strata within countries, and PSUs within strata; -1 where every child is its own PSU."""
+    stratum = country
+    if STRATUM in table:
+        stratum = pd.factorize(pd.Series(country).astype(str) + "|" + table[STRATUM].astype(str), sort=True)[0]
+    if PSU not in table:
+        return stratum, np.full(len(table), -1)
+    return stratum, pd.factorize(pd.Series(stratum).astype(str) + "|" + table[PSU].astype(str), sort=True)[0]
 
 
-def kinds_of_missing(totals: SurveyTotals) -> pd.DataFrame:
-    """Children per country and indicator, unweighted: all, answered, and each kind of missing answer."""
-    country = totals.units[COUNTRY].to_numpy()
-    rows: list[dict[str, object]] = []
-    for place, indicator in enumerate(totals.indicators.levels):
-        for number, code in enumerate(totals.factors[0].levels):
-            at = country == number
-            missing = totals.missing[place, at].sum(axis=0)
-            children = int(totals.units.loc[at, "n"].sum())
-            row: dict[str, object] = {COUNTRY: code, INDICATOR: indicator, "children": children}
-            row |= {"answered": children - int(missing.sum())}
-            row |= {str(kind): int(count) for kind, count in zip(MISSING_KINDS, missing, strict=True)}
-            rows.append(row)
-    return pd.DataFrame(rows)
+def _sums_of(
+    answer: FloatArray, unit: IntArray, counted: pd.DataFrame, base: Base, units: int
+) -> tuple[FloatArray, IntArray]:
+    """Per unit: n, yes, sums of weights and of squared weights in the base and of the affected; kinds of missing."""
+    inside, yes = np.isin(answer, base_codes(base)), answer == 1
+
+    def total(column: str, rows: npt.NDArray[np.bool_]) -> FloatArray:
+        return np.bincount(unit[rows], counted.loc[rows, column].to_numpy(float), units)
+
+    sums = [total(column, rows) for column in ("children", "weights", "squares") for rows in (inside, yes)]
+    missing = [total("children", answer == MISSING_CODE[kind]) for kind in MISSING_KINDS]
+    return np.stack(sums, axis=-1), np.stack(missing, axis=-1).astype(np.int64)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from riskmodels.design.collapse import SurveyTotals
+from riskmodels.design.totals import SurveyTotals
 from riskmodels.vocabulary import COUNTRY
 
 FloatArray = npt.NDArray[np.float64]

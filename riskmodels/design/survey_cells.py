@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from riskmodels.design.cells import Cells
-from riskmodels.design.collapse import NO_LEVEL, SurveyTotals
 from riskmodels.design.sampling import Clustering, cell_covariance, measure_clustering, t_penalty
+from riskmodels.design.totals import NO_LEVEL, SurveyTotals
 from riskmodels.errors import InputError, Problem
 from riskmodels.survey.factors import Factor
 from riskmodels.vocabulary import COUNTRY

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from riskmodels.estimates.estimates import Estimates
 from riskmodels.release.gate import ClearedEstimates
 from riskmodels.report.export import SYNTHETIC_BANNER
 
@@ -40,10 +41,10 @@ def _forest(axis: Any, part: pd.DataFrame, title: str) -> None:
     for place, direct, model in zip(places, part["direct"], part["estimate"], strict=True):
         axis.plot([100 * direct, 100 * model], [place - 0.16, place + 0.16], color=LINE, lw=0.8, zorder=1)
     axis.plot(
-        100 * part["direct"], places - 0.16, "o", mfc="white", mec=DIRECT, ms=4, label="direct, from this country alone"
+        100 * part["direct"], places - 0.16, "o", mfc="white", mec=DIRECT, ms=4, label="direct, from this group alone"
     )
     axis.plot(100 * part["estimate"], places + 0.16, "o", color=MODEL, ms=4, label="model, partially pooled")
-    axis.set_yticks(places, part["country"])
+    axis.set_yticks(places, part["group"])
     axis.set_title(title, fontsize=9)
     axis.set_xlim(left=0)
     axis.grid(axis="x", lw=0.3)
@@ -64,14 +65,36 @@ def plot_prevalence(cleared: ClearedEstimates, *, note: str = "") -> Any:
     matplotlib.figure.Figure
         The grey link between the two points of a country is its shrinkage.
     """
+    return _prevalence_figure(cleared.table, cleared.fingerprint.synthetic, note)
+
+
+def plot_internal(estimates: Estimates) -> Any:
+    """The same figure of estimates that are not cleared, for the eyes of those who hold the data.
+
+    Parameters
+    ----------
+    estimates
+        Prevalence estimates by country and at most a few more factors.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Marked as not cleared for release.
+    """
+    return _prevalence_figure(estimates.table, estimates.fingerprint.synthetic, "INTERNAL: not cleared for release.")
+
+
+def _prevalence_figure(table: pd.DataFrame, synthetic: bool, note: str) -> Any:
     import textwrap
 
     pyplot = _pyplot()
-    table = cleared.table
+    factors = [str(name) for name in table.columns[: list(table.columns).index("quantity")]]
+    groups = [name for name in factors if name != "indicator" and not name.endswith("_code")]
+    table = table.assign(group=table[groups].agg(", ".join, axis=1) if groups else "all")
     names = list(dict.fromkeys(table["indicator"])) if "indicator" in table else [""]
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
-    height = 0.28 * table["country"].nunique() + 1.2
+    height = 0.28 * table["group"].nunique() + 1.2
     figure, axes = pyplot.subplots(rows, columns, figsize=(5.2 * columns, height * rows), squeeze=False)
     for axis, name in zip(axes.ravel(), names, strict=False):
         _forest(axis, table[table["indicator"] == name] if name else table, textwrap.fill(name, 52))
@@ -84,9 +107,12 @@ def plot_prevalence(cleared: ClearedEstimates, *, note: str = "") -> Any:
         handles, labels, loc="lower center", ncols=2, frameon=False, bbox_to_anchor=(0.5, -0.035 if rows > 1 else -0.08)
     )
     probability = float(table["probability"].iloc[0])
-    banner = f"{SYNTHETIC_BANNER}. " if cleared.fingerprint.synthetic else ""
+    banner = f"{SYNTHETIC_BANNER}. " if synthetic else ""
     figure.suptitle(
-        f"{banner}Prevalence with {100 * probability:.0f} % intervals; base: {table['base'].iloc[0]}. {note}",
+        textwrap.fill(
+            f"{banner}Prevalence with {100 * probability:.0f} % intervals; base: {table['base'].iloc[0]}. {note}",
+            55 * columns,
+        ),
         fontsize=9,
     )
     figure.tight_layout(rect=(0, 0.01, 1, 0.985))

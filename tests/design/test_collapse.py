@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riskmodels.design.coding import MISSING_CODE, UNDECLARED, coded_select
-from riskmodels.design.collapse import SurveyTotals, collapse, kinds_of_missing
+from riskmodels.design.collapse import collapse
 from riskmodels.design.patterns import count_patterns
+from riskmodels.design.totals import SurveyTotals, kinds_of_missing
 from riskmodels.errors import InputError
 from riskmodels.survey.codebook.records import Answers, Codebook, Condition
 from riskmodels.survey.source import SourceTable

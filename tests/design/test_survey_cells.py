@@ -10,9 +10,10 @@ import pytest
 
 import riskmodels as rm
 from riskmodels.design.cells import Cells
-from riskmodels.design.collapse import SurveyTotals, collapse
+from riskmodels.design.collapse import collapse
 from riskmodels.design.sampling import measure_clustering, positive_definite, t_penalty
 from riskmodels.design.survey_cells import cells_of_survey
+from riskmodels.design.totals import SurveyTotals
 from riskmodels.estimates.estimates import direct_columns
 from riskmodels.estimates.poststratify import domains_of
 from tests.design.surveys import as_source, make_codebook, make_frame
