@@ -8,6 +8,14 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "Audit": "design.audit",
+    "Codebook": "survey.codebook.records",
+    "Patterns": "design.patterns",
+    "Study": "study",
+    "Survey": "survey.survey",
+    "load_study": "study",
+    "read_codebook": "survey.codebook.read",
+    "study_from_frame": "study",
     "Cells": "design.cells",
     "Estimates": "estimates.estimates",
     "Fit": "fit.fit",

@@ -6,9 +6,14 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from riskmodels.vocabulary import Base
 
 app = typer.Typer(
     help="Bayesian hierarchical estimates of children's online risks.",
@@ -99,6 +104,163 @@ def doctor() -> None:
     with tempfile.TemporaryDirectory() as folder:
         mode = Path(folder).stat().st_mode & 0o777
         typer.echo(f"{'temp':12} {'private' if mode & 0o077 == 0 else 'READABLE BY OTHERS'}")
+
+
+codebook_commands = typer.Typer(
+    help="Draft a codebook from a data file, or write its schema for an editor.", no_args_is_help=True
+)
+app.add_typer(codebook_commands, name="codebook")
+
+StudyFile = Annotated[Path, typer.Argument(help="The codebook, e.g. study.toml.")]
+DataFile = Annotated[Path | None, typer.Option(help="Another data file than the codebook names.")]
+By = Annotated[str, typer.Option(help="Country and variables of the codebook, separated by commas.")]
+Indicators = Annotated[str, typer.Option("--indicator", help="Indicators of the codebook, separated by commas.")]
+BaseOption = Annotated[str, typer.Option(help='"all asked" or "valid answers"; the indicator\'s own if omitted.')]
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _base(text: str) -> Base | None:
+    from riskmodels.errors import InputError, Problem
+    from riskmodels.vocabulary import BASES
+
+    if not text:
+        return None
+    for base in BASES:
+        if text == base:
+            return base
+    raise InputError([Problem("E195", "no such base", "--base", 1, f"choose {' or '.join(BASES)}")], "command line")
+
+
+def _console(synthetic: bool) -> Console:
+    from rich.console import Console
+
+    console = Console()
+    if synthetic:
+        console.print("SYNTHETIC DATA: these children are made up", style="bold yellow")
+    return console
+
+
+@app.command()
+def check(
+    study: StudyFile,
+    data: DataFile = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the verdict as JSON.")] = None,
+    html_file: Annotated[Path | None, typer.Option("--html", help="Write the verdict as a page.")] = None,
+) -> None:
+    """Check a codebook and its data file; lists everything at once and ends with 2 if anything must be mended."""
+    from riskmodels.fit.store import write_atomically
+    from riskmodels.report.verdict import render_html, render_json, render_text
+    from riskmodels.survey.survey import read_survey
+
+    survey = read_survey(study, data=data)
+    typer.echo(render_text(survey.problems, survey.profile, survey.codebook))
+    for path, render in ((json_file, render_json), (html_file, render_html)):
+        if path is not None:
+            text = render(survey.problems, survey.profile, survey.codebook)
+            write_atomically(path, lambda beside, text=text: beside.write_text(text, encoding="utf-8"))  # type: ignore[misc]
+    if not survey.usable:
+        raise typer.Exit(2)
+
+
+@app.command()
+def audit(study: StudyFile, data: DataFile = None) -> None:
+    """Show which groups of children a study can speak of (General Comment No. 25), and which it cannot."""
+    from riskmodels.report.tables import audit_tables
+    from riskmodels.study import load_study
+
+    found = load_study(study, data=data).audit()
+    console = _console(found.synthetic)
+    for table in audit_tables(found.dimensions, found.bases):
+        console.print(table)
+
+
+@app.command()
+def direct(
+    study: StudyFile, indicator: Indicators, by: By = "country", data: DataFile = None, base: BaseOption = ""
+) -> None:
+    """Design-based estimates, without any model."""
+    from riskmodels.report.tables import groups_table
+    from riskmodels.study import load_study
+
+    loaded = load_study(study, data=data)
+    table = loaded.direct(_names(indicator), _names(by), base=_base(base))
+    _console(loaded.survey.codebook.synthetic).print(groups_table(table, "Direct estimates", direct_only=True))
+
+
+@app.command()
+def fit(
+    study: StudyFile,
+    indicator: Indicators,
+    by: By = "country",
+    data: DataFile = None,
+    base: BaseOption = "",
+    engine: Annotated[str, typer.Option(help="auto, laplace or nuts.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Same seed and machine: same numbers.")] = 2026,
+    population: Annotated[Path | None, typer.Option(help="CSV of children per country (and group).")] = None,
+    store: Annotated[Path | None, typer.Option(help="Folder for the stored fit (confidential).")] = None,
+) -> None:
+    """Fit a prevalence model to a study and show direct and model estimates side by side."""
+    from riskmodels.fit.progress import show_progress
+    from riskmodels.fit.sampler import SamplerSpec
+    from riskmodels.fit.store import save_fit
+    from riskmodels.report.tables import groups_table
+    from riskmodels.study import load_study
+    from riskmodels.survey.population import read_population
+
+    frame = read_population(population) if population is not None else None
+    loaded = load_study(study, data=data, population=frame)
+    console = _console(loaded.survey.codebook.synthetic)
+    sampler = SamplerSpec(engine=engine, seed=seed)  # type: ignore[arg-type]
+    with show_progress(console) as progress:
+        result = loaded.prevalence(_names(indicator), _names(by), base=_base(base), sampler=sampler, progress=progress)
+    estimates = result.estimates([name for name in _names(by) if name in result.fit.cells.names])
+    for note in result.fit.notes:
+        console.print(f"note  {note}", highlight=False)
+    console.print(groups_table(estimates.table, f"Prevalence; base: {result.fit.cells.base}"))
+    verdict = "all checks passed" if estimates.passed else "CHECKS FAILED: not to be used"
+    console.print(f"{result.fit.engine}, {result.fit.seconds:.1f} s, {verdict}", highlight=False)
+    for failed in (c for c in (*estimates.fit_checks, *estimates.checks) if not c.passed):
+        console.print(str(failed), highlight=False)
+    if store is not None:
+        console.print(f"stored (confidential): {save_fit(result.fit, store)}", highlight=False)
+
+
+@codebook_commands.command("draft")
+def codebook_draft(
+    data: Annotated[Path, typer.Argument(help="Data file (.sav, .zsav, .dta, .csv, .parquet).")],
+    out: Annotated[Path | None, typer.Option(help="Where to write it; the screen if omitted.")] = None,
+) -> None:
+    """Write a first codebook from a file's own labels, for you to finish."""
+    from riskmodels.fit.store import write_atomically
+    from riskmodels.survey.codebook.draft import draft_codebook
+    from riskmodels.survey.readers import list_columns
+
+    text = draft_codebook(list_columns(data), None)
+    if out is None:
+        typer.echo(text)
+        return
+    write_atomically(out, lambda beside: beside.write_text(text, encoding="utf-8"))  # type: ignore[arg-type,return-value]
+    typer.echo(f"written to {out}: finish the lines marked TODO, then run riskmodels check {out}")
+
+
+@codebook_commands.command("schema")
+def codebook_schema_file(
+    out: Annotated[Path | None, typer.Option(help="Where to write it; the screen if omitted.")] = None,
+) -> None:
+    """Write the JSON schema of codebooks, with which an editor checks and completes."""
+    import json
+
+    from riskmodels.fit.store import write_atomically
+    from riskmodels.survey.codebook.schema import codebook_schema
+
+    text = json.dumps(codebook_schema(), indent=1, ensure_ascii=False)
+    if out is None:
+        typer.echo(text)
+    else:
+        write_atomically(out, lambda beside: beside.write_text(text, encoding="utf-8"))  # type: ignore[arg-type,return-value]
 
 
 def main() -> None:

@@ -109,3 +109,65 @@ def burden_table(burden: pd.DataFrame, ranks: pd.DataFrame, title: str) -> Table
             "-" if rank is None else f"{rank['low']:.0f} to {rank['high']:.0f}",
         )
     return shown
+
+
+#: Bases below the first are not shown, below the second only in brackets.
+NOT_SHOWN_BELOW, BRACKETS_BELOW = 25, 50
+
+
+def _guarded(n: float, text: str) -> str:
+    """A figure as its base allows: `*` for a base below 25, in brackets below 50."""
+    if pd.isna(n):
+        return text
+    return "*" if n < NOT_SHOWN_BELOW else f"({text})" if n < BRACKETS_BELOW else text
+
+
+def groups_table(table: pd.DataFrame, title: str, *, direct_only: bool = False) -> Table:
+    """Estimates of a study by any groups: direct and model side by side; small bases are guarded.
+
+    Parameters
+    ----------
+    table
+        Factor columns, then `n`, and `estimate`, `low`, `high`, with `direct`, `direct_low`, `direct_high` beside.
+    title
+        Words above it.
+    direct_only
+        Whether `estimate` is the direct one and there is no model.
+    """
+    figures = {"quantity", "unit", "base", "n", "estimate", "direct", "standard_error"}
+    stop = next(place for place, name in enumerate(table.columns) if name in figures)
+    factors = [str(name) for name in table.columns[:stop] if not str(name).endswith("_code")]
+    columns = ["direct %", "interval"] if direct_only else ["direct %", "interval", "model %", "interval"]
+    probability = f"{100 * float(table['probability'].iloc[0]):.0f} %" if "probability" in table else "95 %"
+    shown = _table(
+        title,
+        [*factors, "n", *columns],
+        f"{probability} intervals. direct: this group's answers alone"
+        + ("" if direct_only else "; model: partially pooled")
+        + ". n: children in the base, unweighted. * base under 25, not shown; ( ) base of 25 to 49. Not cleared for release",
+    )
+    direct = ("estimate", "low", "high") if direct_only else ("direct", "direct_low", "direct_high")
+    for _, row in table.iterrows():
+        cells = [*(str(row[name])[:48] for name in factors), _guarded(row["n"], f"{row['n']:,.0f}")]
+        for centre, low, high in (direct,) if direct_only else (direct, ("estimate", "low", "high")):
+            cells.append(_guarded(row["n"], _number(100 * row[centre], "%")))
+            cells.append(_guarded(row["n"], _interval(100 * row[low], 100 * row[high], "%")))
+        shown.add_row(*cells)
+    return shown
+
+
+def audit_tables(dimensions: pd.DataFrame, bases: pd.DataFrame) -> list[Table]:
+    """What a study can be broken down by, and the bases of every group."""
+    first = _table("Dimensions of General Comment No. 25", ["dimension", "variables", "available"])
+    for row in dimensions.itertuples(index=False):
+        first.add_row(str(row.dimension), str(row.variables) or "-", "yes" if row.available else "NO")
+    second = _table(
+        "Children per group",
+        ["country", "variable", "level", "n", "share %", "can be spoken of"],
+        "n: unweighted; share: weighted; under 25: not at all, 25 to 49: in brackets only",
+    )
+    for row in bases.itertuples(index=False):
+        weighted = float(str(row.share))
+        share = "-" if weighted != weighted else f"{100 * weighted:.0f}"
+        second.add_row(str(row.country), str(row.variable), str(row.level), str(row.n), share, str(row.speaks))
+    return [first, second]

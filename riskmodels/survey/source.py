@@ -67,6 +67,8 @@ class SourceTable:
         Encoding the file declares.
     response_sets
         Multiple-response sets the file declares: name -> columns.
+    delimiter
+        Sign between the columns of a CSV file.
     """
 
     columns: tuple[ColumnInfo, ...]
@@ -76,6 +78,7 @@ class SourceTable:
     all_columns: tuple[str, ...] = ()
     encoding: str = ""
     response_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    delimiter: str = ","
 
     def info(self, name: str) -> ColumnInfo | None:
         """Look a column up; None where the file has none of that name."""
@@ -97,7 +100,7 @@ class SourceTable:
             reader = (
                 f"read_parquet('{quoted}')"
                 if self.format == "parquet"
-                else f"read_csv('{quoted}', all_varchar=true, header=true)"
+                else f"read_csv('{quoted}', all_varchar=true, header=true, delim='{self.delimiter}', null_padding=false)"
             )
             connection.execute(f"CREATE VIEW {VIEW} AS SELECT * FROM {reader}")
         return connection
