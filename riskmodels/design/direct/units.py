@@ -71,13 +71,11 @@ class Units:
 
 def codes_of(values: Labels) -> tuple[IntArray, pd.Index]:
     """Number the labels: the order of a Categorical, else sorted; -1 where a label is missing."""
-    if isinstance(values, pd.Series) and isinstance(values.dtype, pd.CategoricalDtype):
-        return values.cat.codes.to_numpy(np.int64), pd.Index(values.cat.categories)
-    if isinstance(values, pd.Categorical):
-        return np.asarray(values.codes, np.int64), pd.Index(values.categories)
-    series = pd.Series(values)
-    labels = pd.Index(series.dropna().unique()).sort_values()
-    return labels.get_indexer(pd.Index(series)).astype(np.int64), labels
+    given = pd.Series(values)
+    if isinstance(given.dtype, pd.CategoricalDtype):
+        return np.array(given.cat.codes, dtype=np.int64), pd.Index(given.cat.categories)
+    codes, labels = given.factorize(sort=True)
+    return np.array(codes, dtype=np.int64), pd.Index(labels)
 
 
 def _codes_or_one(values: Labels | None, rows: int) -> tuple[IntArray, pd.Index | None]:
