@@ -9,7 +9,7 @@ import pandas as pd
 
 from riskmodels.design.direct.intervals import check_interval
 from riskmodels.design.direct.records import DirectEstimate, FloatArray, IntArray, Interval, LonelyPsu
-from riskmodels.design.direct.sample import domains_of
+from riskmodels.design.direct.sample import domains_of, numbers_of
 from riskmodels.design.direct.totals import Totals, conclude
 from riskmodels.design.direct.units import (
     Labels,
@@ -24,6 +24,7 @@ from riskmodels.errors import InputError, Problem, raise_if_stopping
 
 SOURCE = "totals per PSU and domain"
 SUMS = ("n", "yes", "w", "wy", "w2", "w2y")
+PARTS = (("yes", "n"), ("wy", "w"), ("w2y", "w2"), ("n_positive", "n"))
 DESIGN = ("country", "stratum", "psu")
 #: A sum over those affected may pass the sum over all by this share: rounding.
 ROUNDING = 1e-9
@@ -34,17 +35,23 @@ def check_totals(totals: pd.DataFrame, by: Sequence[str]) -> list[Problem]:
     needed = [*SUMS, *by]
     absent = [name for name in needed if name not in totals.columns]
     problems = [Problem("E132", "a column is absent", name, 1, f"give {', '.join(needed)}") for name in absent]
-    present = [name for name in (*SUMS, "n_positive") if name in totals.columns]
-    for name in present:
-        values = totals[name].to_numpy(float)
+    numbers: dict[str, FloatArray] = {}
+    for name in (*SUMS, "n_positive"):
+        if name not in totals.columns:
+            continue
+        values, text = numbers_of(totals[name], name)
+        problems += text
+        if text:
+            continue
+        numbers[name] = values
         unknown, negative = int((~np.isfinite(values)).sum()), int((values < 0).sum())
         if unknown:
             problems.append(Problem("E112", "missing or infinite sums", name, unknown, "sum over rows with a weight"))
         if negative:
             problems.append(Problem("E180", "negative sums", name, negative, "weights must be zero or more"))
-    for part, whole in (("yes", "n"), ("wy", "w"), ("w2y", "w2"), ("n_positive", "n")):
-        if part in present and whole in present:
-            larger = int((totals[part] > totals[whole] * (1 + ROUNDING)).sum())
+    for part, whole in PARTS:
+        if part in numbers and whole in numbers:
+            larger = int((numbers[part] > numbers[whole] * (1 + ROUNDING)).sum())
             if larger:
                 problems.append(Problem("E180", f"{part} larger than {whole}", part, larger, "count cases in the base"))
     return problems
@@ -70,7 +77,7 @@ def check_strata(totals: pd.DataFrame, strata: pd.DataFrame | None) -> list[Prob
         Problem("E132", "a column of strata is absent", name, 1, "give country, stratum, psus") for name in absent
     ]
     if "psus" in strata.columns:
-        odd = int((~(strata["psus"].to_numpy(float) >= 1)).sum())
+        odd = int((~(numbers_of(strata["psus"], "psus")[0] >= 1)).sum())
         if odd:
             problems.append(
                 Problem("E180", "strata with fewer than one PSU", "psus", odd, "count PSUs, or drop the stratum")

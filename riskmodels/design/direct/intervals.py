@@ -14,9 +14,9 @@ from riskmodels.errors import Problem
 NO_SPREAD = 1e-9
 
 NOTE_NO_CHILDREN = "no children in the base"
-NOTE_NO_WEIGHT = "all children of the base have weight zero"
+NOTE_NO_WEIGHT = "the weights of the base (or the denominator) sum to zero"
 NOTE_NO_DEGREES = "children of the base come from too few PSUs: no interval"
-NOTE_NO_AVERAGE = "every stratum of the base holds one PSU: no standard error"
+NOTE_NO_ERROR = "no stratum with two PSUs, or no replicate, holds children of the base: no standard error"
 NOTE_EXTREME = "none or all affected: Korn-Graubard interval on Kish's effective n, clustering not counted"
 NOTE_ALIKE = "no spread between PSUs: Korn-Graubard interval on Kish's effective n, clustering not counted"
 NOTE_ALIKE_MEAN = "no spread between PSUs: the standard error of 0 says nothing, no interval"
@@ -152,7 +152,7 @@ def say_why(
     reasons = [
         (n == 0, NOTE_NO_CHILDREN),
         (np.isnan(estimate), NOTE_NO_WEIGHT),
-        (np.isnan(standard_error), NOTE_NO_AVERAGE),
+        (np.isnan(standard_error), NOTE_NO_ERROR),
         (~(degrees_of_freedom > 0), NOTE_NO_DEGREES),
     ]
     conditions, words = [reason[0] for reason in reasons], [reason[1] for reason in reasons]

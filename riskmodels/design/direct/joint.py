@@ -45,9 +45,14 @@ class JointRatios:
         return np.sqrt(np.diag(self.covariance))
 
 
-def _matrix(values: npt.ArrayLike) -> FloatArray:
-    matrix = np.array(values, dtype=np.float64)
-    return matrix[:, None] if matrix.ndim == 1 else matrix
+def _matrix(values: npt.ArrayLike, name: str) -> tuple[FloatArray, list[Problem]]:
+    """Read as a matrix of float64; E163 where something is text, which no message repeats."""
+    try:
+        matrix = np.array(values, dtype=np.float64)
+    except (ValueError, TypeError):
+        what = "text, or rows of unequal length, where numbers belong"
+        return np.zeros((0, 0)), [Problem("E163", what, name, 1, "code the answers as numbers first")]
+    return (matrix[:, None] if matrix.ndim == 1 else matrix), []
 
 
 def _check_matrices(top: FloatArray, bottom: FloatArray) -> list[Problem]:
@@ -57,11 +62,8 @@ def _check_matrices(top: FloatArray, bottom: FloatArray) -> list[Problem]:
         problems.append(Problem("E151", what, "denominators", len(bottom), "give one denominator per numerator"))
     unknown = int((~np.isfinite(top)).sum() + (~np.isfinite(bottom)).sum())
     if unknown:
-        problems.append(
-            Problem(
-                "E112", "missing or infinite totals", "numerators, denominators", unknown, "give 0 outside the base"
-            )
-        )
+        where = "numerators, denominators"
+        problems.append(Problem("E112", "missing or infinite totals", where, unknown, "give 0 outside the base"))
     return problems
 
 
@@ -121,7 +123,8 @@ def covariance_of_ratios(
     ----------
     Binder 1983, International Statistical Review 51, 279-292.
     """
-    top, bottom = _matrix(numerators), _matrix(denominators)
+    (top, of_top), (bottom, of_bottom) = _matrix(numerators, "numerators"), _matrix(denominators, "denominators")
+    raise_if_stopping(of_top + of_bottom, SOURCE)
     rows = len(top)
     problems = _check_matrices(top, bottom) + check_policy(lonely_psu)
     raise_if_stopping(problems + check_labels({"country": country, "stratum": stratum, "psu": psu}, rows), SOURCE)
@@ -177,7 +180,8 @@ def covariance_of_proportions(
     >>> np.round(covariance_of_proportions(answers, [1, 1, 1, 1]).estimate, 4).tolist()
     [0.25, 0.6667]
     """
-    matrix, weights = _matrix(answers), numbers_of(weight)
+    (matrix, problems), (weights, text) = _matrix(answers, "answers"), numbers_of(weight, "weight")
+    raise_if_stopping(problems + text, SOURCE)
     if len(matrix) != len(weights):
         what = "answers of another number of rows than the weights"
         raise_if_stopping([Problem("E151", what, "answers", len(matrix), f"give {len(weights)} rows")], SOURCE)
@@ -244,6 +248,9 @@ def covariance_from_sums(
     counts, sums, cross = np.asarray(psus, np.int64), np.asarray(totals, float), np.asarray(products, float)
     size = sums.shape[1] if sums.ndim == 2 else 0
     problems = check_policy(lonely_psu) + check_labels({"country": country}, len(counts))
+    if (counts < 1).any():
+        few = int((counts < 1).sum())
+        problems.append(Problem("E180", "strata with fewer than one PSU", "psus", few, "leave such strata out"))
     if size % 2 or size == 0 or len(sums) != len(counts) or cross.shape != (len(counts), size, size):
         what = "sums and cross-products that do not fit together"
         problems.append(Problem("E151", what, "totals, products", len(sums), "give S, S x 2K and S x 2K x 2K numbers"))

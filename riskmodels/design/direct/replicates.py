@@ -55,6 +55,9 @@ def check_replicates(replicates: ReplicateWeights, rows: int) -> list[Problem]:
         return [
             Problem("E151", "replicate weights of another shape than the sample", "replicates", len(weights), remedy)
         ]
+    if weights.dtype.kind not in "fiu":
+        what = "replicate weights that are not numbers"
+        return [Problem("E163", what, "replicates", len(weights), "read the columns as numbers")]
     problems = []
     unknown = int((~np.isfinite(weights.astype(float))).any(axis=1).sum())
     negative = int((weights < 0).any(axis=1).sum())

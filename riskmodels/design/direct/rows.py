@@ -62,6 +62,7 @@ def direct_proportion(
     ----------
     y
         1 affected, 0 not, NaN outside the base. Children outside the base stay in the sample design: give *all* rows.
+        All columns are matched by position.
     weight
         Survey weights, zero or more. Children of weight zero count in n and add nothing.
     stratum, psu
@@ -108,8 +109,8 @@ def direct_proportion(
     ----------
     Lumley 2010, Complex Surveys; Korn & Graubard 1998, Survey Methodology 24, 193-201.
     """
-    answers = numbers_of(y)
-    problems = check_numbers("y", answers, len(weight)) + check_binary(answers) + check_interval(interval, probability)
+    answers, problems = numbers_of(y, "y")
+    problems += check_numbers("y", answers, len(weight)) + check_binary(answers) + check_interval(interval, probability)
     sample = read_sample(weight, stratum, psu, domain, country, lonely_psu, replicates, problems)
     return _estimate("proportion", sample, answers, None, interval, probability)
 
@@ -152,8 +153,8 @@ def direct_mean(
     >>> round(float(found.estimate[0]), 4), round(float(found.standard_error[0]), 4)
     (3.0, 1.0801)
     """
-    values = numbers_of(y)
-    problems = check_numbers("y", values, len(weight)) + check_interval("normal", probability)
+    values, problems = numbers_of(y, "y")
+    problems += check_numbers("y", values, len(weight)) + check_interval("normal", probability)
     sample = read_sample(weight, stratum, psu, domain, country, lonely_psu, replicates, problems)
     return _estimate("mean", sample, values, None, "normal", probability)
 
@@ -196,8 +197,8 @@ def direct_total(
     >>> round(float(found.estimate[0]), 4), round(float(found.standard_error[0]), 4)
     (300.0, 191.4854)
     """
-    values = numbers_of(y)
-    problems = check_numbers("y", values, len(weight)) + check_interval("normal", probability)
+    values, problems = numbers_of(y, "y")
+    problems += check_numbers("y", values, len(weight)) + check_interval("normal", probability)
     sample = read_sample(weight, stratum, psu, domain, country, lonely_psu, replicates, problems)
     return _estimate("total", sample, values, None, "normal", probability)
 
@@ -241,8 +242,14 @@ def direct_ratio(
     >>> round(float(found.estimate[0]), 4), round(float(found.standard_error[0]), 4)
     (0.5, 0.1021)
     """
-    top, bottom = numbers_of(y), numbers_of(x)
+    (top, of_top), (bottom, of_bottom) = numbers_of(y, "y"), numbers_of(x, "x")
     rows = len(weight)
-    problems = check_numbers("y", top, rows) + check_numbers("x", bottom, rows) + check_interval("normal", probability)
+    problems = (
+        of_top
+        + of_bottom
+        + check_numbers("y", top, rows)
+        + check_numbers("x", bottom, rows)
+        + check_interval("normal", probability)
+    )
     sample = read_sample(weight, stratum, psu, domain, country, lonely_psu, replicates, problems)
     return _estimate("ratio", sample, top, bottom, "normal", probability)

@@ -47,9 +47,20 @@ class Sample:
     replicates: ReplicateWeights | None = None
 
 
-def numbers_of(values: Numbers) -> FloatArray:
-    """Read as float64, missing values of any kind as NaN; never the caller's own memory."""
-    return np.array(pd.Series(values).astype("Float64").to_numpy(np.float64, na_value=np.nan))
+def numbers_of(values: Numbers, name: str) -> tuple[FloatArray, list[Problem]]:
+    """Read as float64, missing values of any kind as NaN; never the caller's own memory.
+
+    Returns
+    -------
+    tuple
+        The numbers, and E163 where something is text (which no message repeats); the numbers are NaN then.
+    """
+    try:
+        return np.array(pd.Series(values).astype("Float64").to_numpy(np.float64, na_value=np.nan)), []
+    except (ValueError, TypeError):
+        text = int(pd.Series(values).map(lambda value: isinstance(value, str)).sum())
+        problem = Problem("E163", "text where a number belongs", name, text, "code the answers as numbers first")
+        return np.full(len(values), np.nan), [problem]
 
 
 def check_weights(weight: FloatArray, where: str = "weight") -> list[Problem]:
@@ -79,9 +90,8 @@ def check_binary(values: FloatArray) -> list[Problem]:
     """E160: answers that are neither 0, nor 1, nor missing."""
     other = int((~np.isnan(values) & (values != 0) & (values != 1)).sum())
     what = "answers other than 0 (no), 1 (yes) or missing"
-    return [Problem("E160", what, "y", other, "code 1 for affected, 0 for not, missing for outside the base")] * bool(
-        other
-    )
+    remedy = "code 1 for affected, 0 for not, missing for outside the base"
+    return [Problem("E160", what, "y", other, remedy)] if other else []
 
 
 def domains_of(domain: Labels | pd.DataFrame | None, rows: int) -> tuple[IntArray, pd.Index]:
@@ -128,9 +138,9 @@ def read_sample(
     InputError
         Every problem of the weights, labels and replicate weights at once; then E120 and E121 of `locate_units`.
     """
-    weights = numbers_of(weight)
+    weights, found = numbers_of(weight, "weight")
     rows = len(weights)
-    found = [*problems, *check_weights(weights), *check_policy(lonely_psu)]
+    found = [*problems, *(found or check_weights(weights)), *check_policy(lonely_psu)]
     found += check_labels({"country": country, "stratum": stratum, "psu": psu}, rows)
     if domain is not None and len(domain) != rows:
         found.append(

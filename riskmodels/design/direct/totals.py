@@ -94,7 +94,7 @@ def point(totals: Totals, domains: int, quantity: Quantity) -> Point:
         if quantity == "total":
             return Point(y, np.ones(domains), (weight * yy - y**2) / (n - 1))
         x = totals.over(totals.x, domains)
-        estimate = y / x
+        estimate = np.where(x != 0, y / x, np.nan)
         xy, xx = totals.over(totals.xy, domains), totals.over(totals.xx, domains)
         residual = yy - 2 * estimate * xy + estimate**2 * xx
         return Point(estimate, x, weight * residual / x**2 / (n - 1))
