@@ -120,7 +120,8 @@ def test_faults_of_joint_estimates() -> None:
 
 
 def replicates(weights: np.ndarray, kind: str = "jackknife-1", **options: object) -> ReplicateWeights:
-    return ReplicateWeights(weights, Replicates(tuple(f"r{i}" for i in range(weights.shape[1])), kind, **options))  # type: ignore[arg-type]
+    columns = tuple(f"r{place}" for place in range(weights.shape[1]))
+    return ReplicateWeights(weights, Replicates(columns, kind, **options))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -200,6 +201,16 @@ def test_psus_all_alike_do_not_give_a_certain_number() -> None:
     assert found.high[0] - found.low[0] > 0.5
     assert np.isnan(found.effective_n[0])
     assert np.isnan(direct_mean([1, 3] * 4, np.ones(8), psu=np.repeat(np.arange(4), 2)).low[0])
+
+
+def test_none_affected_by_hand() -> None:
+    """Clopper-Pearson at 0 of m is 1 - (alpha/2)^(1/m), m being Kish's n shortened for few degrees of freedom."""
+    weight, psu = np.array([1.0, 1, 1, 1, 3, 3]), np.array([1, 1, 2, 2, 3, 3])
+    found = direct_proportion(np.zeros(6), weight, psu=psu, interval="Wilson")
+    kish = 10.0**2 / 22.0
+    m = kish * (2.570582 / 4.302653) ** 2
+    np.testing.assert_allclose(found.kish_n[0], kish, rtol=1e-12)
+    np.testing.assert_allclose([found.low[0], found.high[0]], [0.0, 1 - 0.025 ** (1 / m)], rtol=1e-5)
 
 
 def test_zero_weights_count_and_add_nothing() -> None:

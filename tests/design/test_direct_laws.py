@@ -27,12 +27,12 @@ NUMBERS = ("estimate", "standard_error", "low", "high", "degrees_of_freedom", "d
 
 @st.composite
 def samples(draw: st.DrawFn) -> pd.DataFrame:
-    """Up to three countries of two strata of two to four PSUs, weights some of them zero."""
+    """Up to three countries of three strata, the second and third of them lonely at times; some weights zero."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     rows = []
     for country in range(draw(st.integers(1, 3))):
-        for stratum in range(2):
-            for psu in range(draw(st.integers(2, 4))):
+        for stratum in range(3):
+            for psu in range(draw(st.integers(1 if stratum else 2, 4))):
                 for _ in range(draw(st.integers(1, 4))):
                     rows.append((f"C{country}", f"S{stratum}", 10 * stratum + psu))
     frame = pd.DataFrame(rows, columns=list(LABELS))
@@ -174,7 +174,7 @@ def test_an_empty_country_and_an_unused_level_change_nothing(frame: pd.DataFrame
 @given(samples(), st.sampled_from(["certainty", "average", "centred"]))
 def test_names_of_strata_and_psus_change_nothing(frame: pd.DataFrame, policy: str) -> None:
     renamed = frame.assign(
-        stratum=frame["stratum"].map({"S0": "zone", "S1": "area"}), psu=frame["psu"].map(lambda p: -p)
+        stratum=frame["stratum"].map({"S0": "zone", "S1": "area", "S2": "moor"}), psu=frame["psu"].map(lambda p: -p)
     )
     same(*(proportion(f, domain=f["gender"], lonely_psu=policy) for f in (frame, renamed)))
 
@@ -200,7 +200,8 @@ def test_a_domain_of_everybody_is_everybody(frame: pd.DataFrame) -> None:
 @settings(max_examples=40, deadline=None)
 @given(samples())
 def test_totals_add_up_over_domains_and_countries_add_variances(frame: pd.DataFrame) -> None:
-    options = {label: frame[label] for label in LABELS}
+    options: dict[str, object] = {label: frame[label] for label in LABELS}
+    options["lonely_psu"] = "average"
     whole = direct_total(frame["hours"], frame["weight"], **options)
     parts = direct_total(frame["hours"], frame["weight"], domain=frame["country"], **options)
     np.testing.assert_allclose(parts.estimate.sum(), whole.estimate[0], rtol=1e-10)

@@ -158,7 +158,7 @@ def covariance_of_units(strata: Strata, stratum: IntArray, z: FloatArray, presen
     strata
         Strata of the whole sample.
     stratum
-        Stratum of each PSU; PSUs that add to no estimate may be left out (`strata.psus` counts them).
+        Stratum of each PSU; every PSU of the sample is there.
     z
         PSU x estimate: linearised totals, zero where a PSU adds nothing.
     present
@@ -171,15 +171,13 @@ def covariance_of_units(strata: Strata, stratum: IntArray, z: FloatArray, presen
     """
     totals = np.zeros((len(strata), z.shape[1]))
     np.add.at(totals, stratum, z)
-    members = np.bincount(stratum, minlength=len(strata))
     mean = totals / strata.psus[:, None]
     held = np.zeros(totals.shape, dtype=bool)
     np.logical_or.at(held, stratum, present.astype(bool))
     scale = _scale(strata, held)
     factor = np.where(strata.psus > 1, strata.psus / np.maximum(strata.psus - 1, 1), 0.0)
     about = (z - mean[stratum]) * scale[stratum] * np.sqrt(factor[stratum])[:, None]
-    empty = mean * scale * np.sqrt(factor * (strata.psus - members))[:, None]
-    return about.T @ about + empty.T @ empty + _lonely_part(strata, totals)
+    return about.T @ about + _lonely_part(strata, totals)
 
 
 def covariance_of_sums(strata: Strata, totals: FloatArray, products: FloatArray, held: FloatArray) -> FloatArray:

@@ -52,7 +52,8 @@ def children() -> pd.DataFrame:
     frame["always"] = 1
     frame["weight_zero"] = frame["weight"].where(rng.random(len(frame)) > 0.1, 0.0)
     frame["answered"] = (rng.random(len(frame)) > 0.15).astype(int)
-    frame["merged"] = frame["stratum"].replace({"B2": "B23", "B3": "B23", "C1": "C12", "C2": "C12", "C4": "C34", "C3": "C34"})
+    pairs = {"B2": "B23", "B3": "B23", "C1": "C12", "C2": "C12", "C3": "C34", "C4": "C34"}
+    frame["merged"] = frame["stratum"].replace(pairs)
     frame.insert(0, "synthetic", "SYNTHETIC")
     return frame
 
@@ -67,9 +68,18 @@ def with_replicates() -> pd.DataFrame:
             for _ in range(int(rng.integers(6, 12))):
                 hours = float(np.round(rng.gamma(3.0, 1.0), 2))
                 y = int(rng.random() < 1 / (1 + np.exp(-level)))
-                rows.append({"stratum": stratum, "psu": 2 * stratum + half, "half": half, "y": y, "hours": hours,
-                             "incidents": int(rng.poisson(hours / 3)), "gender": str(rng.choice(["boy", "girl"])),
-                             "weight": float(np.round(rng.gamma(4.0, 250.0), 1))})
+                rows.append(
+                    {
+                        "stratum": stratum,
+                        "psu": 2 * stratum + half,
+                        "half": half,
+                        "y": y,
+                        "hours": hours,
+                        "incidents": int(rng.poisson(hours / 3)),
+                        "gender": str(rng.choice(["boy", "girl"])),
+                        "weight": float(np.round(rng.gamma(4.0, 250.0), 1)),
+                    }
+                )
     frame = pd.DataFrame(rows)
     psus = 2 * STRATA_FOR_BRR
     columns: dict[str, np.ndarray] = {}

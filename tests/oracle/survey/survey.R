@@ -19,7 +19,8 @@ design <- function(data, a) {
   svydesign(ids = ids, strata = strata, weights = ~.w, data = data)
 }
 numbers <- function(m, d, deff = TRUE) {
-  out <- list(estimate = as.numeric(coef(m)), standard_error = as.numeric(SE(m)), n = nrow(d), degrees_of_freedom = degf(d))
+  out <- list(estimate = as.numeric(coef(m)), standard_error = as.numeric(SE(m)), n = nrow(d),
+              degrees_of_freedom = degf(d))
   if (deff) out$design_effect <- as.numeric(attr(m, "deff"))
   ci <- as.numeric(confint(m, df = degf(d)))
   c(out, list(normal = ci))
@@ -32,7 +33,8 @@ extra <- function(out, d, level) {
   n <- p * (1 - p) / out$standard_error^2
   t <- qt((1 + level) / 2, degf(d))
   # Wilson with the t quantile: prop.test takes only a normal level, which is 1 at machine precision for very few df
-  if (t < 5) out$Wilson <- suppressWarnings(as.numeric(prop.test(p * n, n, conf.level = 2 * pnorm(t) - 1, correct = FALSE)$conf.int))
+  if (t < 5) out$Wilson <- suppressWarnings(as.numeric(
+    prop.test(p * n, n, conf.level = 2 * pnorm(t) - 1, correct = FALSE)$conf.int))
   out
 }
 measure <- function(d, a) {
@@ -45,7 +47,8 @@ measure <- function(d, a) {
     total = numbers(svytotal(~y, d, deff = "replace"), d),
     ratio = { r <- svyratio(~y, reformulate(a$x), d)
       e <- as.numeric(coef(r)); s <- as.numeric(SE(r)); t <- qt(0.975, degf(d))
-      list(estimate = e, standard_error = s, n = nrow(d), degrees_of_freedom = degf(d), normal = c(e - t * s, e + t * s)) })
+      list(estimate = e, standard_error = s, n = nrow(d), degrees_of_freedom = degf(d),
+           normal = c(e - t * s, e + t * s)) })
 }
 add <- function(name, y = "y", quantity = "proportion", x = NULL, weight = "weight", stratum = "stratum", psu = "psu",
                 lonely_psu = "centred", where = NULL, keep = NULL, probability = NULL) {
@@ -61,12 +64,14 @@ add <- function(name, y = "y", quantity = "proportion", x = NULL, weight = "weig
 sound <- c("Aldova", "Dunmark")
 add("overall, no lonely stratum", keep = sound, lonely_psu = "error")
 for (country in unique(children$country)) add(paste("country", country), where = sprintf("country == '%s'", country))
-for (g in c("boy", "girl")) for (p in c("certainty", "centred")) add(paste("gender", g, p), where = sprintf("gender == '%s'", g), lonely_psu = p)
+for (g in c("boy", "girl")) for (p in c("certainty", "centred"))
+  add(paste("gender", g, p), where = sprintf("gender == '%s'", g), lonely_psu = p)
 for (country in c("Borland", "Cirra")) for (p in c("certainty", "average", "centred", "merge")) {
   add(paste(country, p), keep = country, lonely_psu = p)
   add(paste(country, p, "girls"), keep = country, lonely_psu = p, where = "gender == 'girl'")
   add(paste(country, p, "total"), keep = country, lonely_psu = p, y = "hours", quantity = "total")
-  add(paste(country, p, "ratio, boys"), keep = country, lonely_psu = p, y = "incidents", quantity = "ratio", x = "hours", where = "gender == 'boy'")
+  add(paste(country, p, "ratio, boys"),
+      keep = country, lonely_psu = p, y = "incidents", quantity = "ratio", x = "hours", where = "gender == 'boy'")
 }
 add("small domain", where = "age == 12 & gender == 'girl'")
 add("very small domain", where = "age == 17 & gender == 'boy' & country == 'Dunmark'")
@@ -84,7 +89,8 @@ add("no strata, 14 and over", stratum = NULL, where = "age >= 14")
 add("no PSU", psu = NULL)
 add("no PSU, country Cirra, boys", psu = NULL, where = "country == 'Cirra' & gender == 'boy'")
 add("no PSU and no strata", psu = NULL, stratum = NULL)
-add("no PSU and no strata, zero weights, girls", psu = NULL, stratum = NULL, weight = "weight_zero", where = "gender == 'girl'")
+add("no PSU and no strata, zero weights, girls",
+    psu = NULL, stratum = NULL, weight = "weight_zero", where = "gender == 'girl'")
 add("0 %", y = "never"); add("100 %", y = "always")
 add("0 % of girls", y = "never", where = "gender == 'girl' & country == 'Dunmark'")
 add("mean", y = "hours", quantity = "mean")
@@ -112,20 +118,23 @@ separate <- function(name, where) {
     d <- d[with(part, eval(parse(text = where))), ]
     v <- v + as.numeric(SE(svytotal(~res, d)))^2
   }
-  cases[[name]] <<- list(args = list(y = "y", quantity = "proportion", weight = "weight", stratum = "stratum", psu = "psu",
+  cases[[name]] <<- list(args = list(y = "y", quantity = "proportion", weight = "weight",
+    stratum = "stratum", psu = "psu",
     lonely_psu = "average", where = where), r = list(estimate = p, standard_error = sqrt(v), n = sum(inside)))
 }
 separate("average within countries, all", "age > 0"); separate("average within countries, girls", "gender == 'girl'")
 
 # covariances: indicators answered by the same children, and domains of one sample
-covariance <- function(name, lonely_psu, psu = "psu", where = "age > 0") {
+covariance <- function(lonely_psu, psu = "psu", where = "age > 0") {
   a <- list(weight = "weight", stratum = "stratum", psu = psu, lonely_psu = lonely_psu, where = where)
   d <- design(children, a); d <- d[with(children, eval(parse(text = where))), ]
   m <- svymean(~y + z + answered, d)
-  list(args = c(a, list(columns = c("y", "z", "answered"))), estimate = as.numeric(coef(m)), covariance = unname(vcov(m)))
+  list(args = c(a, list(columns = c("y", "z", "answered"))), estimate = as.numeric(coef(m)),
+    covariance = unname(vcov(m)))
 }
-joint <- list("three indicators" = covariance("", "centred"), "three indicators, girls" = covariance("", "certainty", where = "gender == 'girl'"),
-              "three indicators, no PSU" = covariance("", "centred", psu = NULL))
+joint <- list("three indicators" = covariance("centred"),
+              "three indicators, girls" = covariance("certainty", where = "gender == 'girl'"),
+              "three indicators, no PSU" = covariance("centred", psu = NULL))
 a <- list(weight = "weight", stratum = "stratum", psu = "psu", lonely_psu = "centred")
 r <- svyby(~y, ~gender, design(children, a), svymean, covmat = TRUE)
 domains <- list(args = a, estimate = as.numeric(coef(r)), covariance = unname(vcov(r)))
@@ -134,10 +143,12 @@ domains <- list(args = a, estimate = as.numeric(coef(r)), covariance = unname(vc
 replicates <- list()
 rscales <- rep(1 / 2, 12)
 kinds <- list("jackknife-1" = list("^jk1_", "JK1", NULL, NULL), "jackknife-n" = list("^jkn_", "JKn", rscales, NULL),
-  "bootstrap" = list("^boot_", "bootstrap", NULL, NULL), "brr" = list("^brr_", "BRR", NULL, NULL), "fay" = list("^fay_", "Fay", NULL, 0.3))
+  "bootstrap" = list("^boot_", "bootstrap", NULL, NULL),
+  "brr" = list("^brr_", "BRR", NULL, NULL), "fay" = list("^fay_", "Fay", NULL, 0.3))
 add_rep <- function(kind, mse, quantity, where, y = "y", x = NULL, probability = NULL) {
   k <- kinds[[kind]]
-  d <- suppressWarnings(svrepdesign(weights = ~weight, repweights = k[[1]], type = k[[2]], rscales = k[[3]], rho = k[[4]],
+  d <- suppressWarnings(svrepdesign(weights = ~weight, repweights = k[[1]], type = k[[2]],
+    rscales = k[[3]], rho = k[[4]],
     combined.weights = TRUE, mse = mse, data = repl))
   if (!is.null(where)) d <- d[with(repl, eval(parse(text = where))), ]
   a <- list(kind = kind, mse = mse, quantity = quantity, where = where, y = y, x = x, rscales = k[[3]], fay = k[[4]],
@@ -158,7 +169,9 @@ add_rep("jackknife-1", FALSE, "mean", "few == 'few'", y = "hours")
 add_rep("brr", TRUE, "mean", "few == 'few'", y = "hours")
 add_rep("brr", FALSE, "mean", "few == 'few'", y = "hours")
 
-write_json(list(r_version = R.version.string, survey = as.character(packageVersion("survey")), date = format(Sys.Date()),
+write_json(list(r_version = R.version.string, survey = as.character(packageVersion("survey")),
+    date = format(Sys.Date()),
   synthetic = TRUE, cases = cases, joint = joint, domains = domains, replicates = replicates),
-  file.path(here, "survey.json"), auto_unbox = TRUE, digits = NA, null = "null", na = "null", pretty = TRUE)
+  file.path(here, "survey.json"),
+  auto_unbox = TRUE, digits = NA, null = "null", na = "null", pretty = TRUE)
 cat(length(cases), "cases,", length(joint) + 1, "covariances,", length(replicates), "with replicate weights\n")
