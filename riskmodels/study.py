@@ -12,6 +12,7 @@ import pandas as pd
 from riskmodels.design.audit import Audit, audit_survey
 from riskmodels.design.cells import Cells
 from riskmodels.design.collapse import collapse
+from riskmodels.design.direct import Interval
 from riskmodels.design.domains import direct_estimates
 from riskmodels.design.patterns import Patterns, count_patterns
 from riskmodels.design.survey_cells import cells_of_survey
@@ -108,7 +109,7 @@ class Study:
         by: Sequence[str] = (COUNTRY,),
         *,
         base: Base | None = None,
-        interval: str = "logit",
+        interval: Interval = "logit",
     ) -> pd.DataFrame:
         """Design-based estimates per domain, without any model.
 
@@ -119,7 +120,7 @@ class Study:
             `effective_n`, `degrees_of_freedom`. Proportions run from 0 to 1.
         """
         totals = self.totals(indicators, [name for name in by if name != COUNTRY], base=base)
-        return direct_estimates(totals, list(by), interval=interval, lonely_psu=self.survey.codebook.design.lonely_psu)
+        return direct_estimates(totals, list(by), interval=interval)
 
     def prevalence(
         self,

@@ -350,6 +350,7 @@ def _totals(
         rows_left=int(sizes[:, 0].sum()),
         synthetic=codebook.synthetic,
         weighted=codebook.design.weight is not None,
+        lonely_psu=codebook.design.lonely_psu,
         notes=tuple(notes),
     )
 

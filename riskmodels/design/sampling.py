@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy import stats
 
+from riskmodels.design.direct import covariance_of_ratios
 from riskmodels.design.totals import SurveyTotals
 from riskmodels.vocabulary import COUNTRY
 
@@ -85,16 +85,12 @@ def _country_variance(totals: SurveyTotals, rows: npt.NDArray[np.bool_], p: Floa
     stratum = units["stratum"].to_numpy(np.int64)
     covariance, psus = np.zeros((len(p), len(p))), 0
     if totals.has_psu:
-        psu = units["psu"].to_numpy(np.int64)
-        first = pd.Series(stratum).groupby(psu).first().to_numpy()
-        z = _sum_by(psu, z)
-        for number in np.unique(first):
-            inside = z[first == number]
-            psus += len(inside)
-            if len(inside) > 1:
-                centred = inside - inside.mean(axis=0)
-                covariance += len(inside) / (len(inside) - 1) * centred.T @ centred
-        return covariance, float(psus - len(np.unique(first)))
+        psu, first = np.unique(units["psu"].to_numpy(np.int64), return_index=True)
+        place = np.searchsorted(psu, units["psu"].to_numpy(np.int64))
+        sums = _sum_by(place, np.stack([wy.T, w.T], axis=-1))
+        of_psu = stratum[first]
+        found = covariance_of_ratios(sums[..., 0], sums[..., 1], stratum=of_psu, lonely_psu=totals.lonely_psu)
+        return np.nan_to_num(found.covariance), float(len(psu) - len(np.unique(of_psu)))
     squares = ((w2y * (1 - 2 * p[:, None]) + p[:, None] ** 2 * w2) / np.maximum(w.sum(axis=1), 1e-300)[:, None] ** 2).T
     for number in np.unique(stratum):
         at = stratum == number

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from riskmodels.design.direct.records import LonelyPsu
 from riskmodels.errors import Problem
 from riskmodels.survey.factors import Factor
 from riskmodels.vocabulary import COUNTRY, INDICATOR, MISSING_KINDS, Base
@@ -45,6 +46,10 @@ class SurveyTotals:
         Rows of the file, and children left after the eligibility rule.
     synthetic
         Whether the children are made up.
+    weighted
+        Whether the file has weights.
+    lonely_psu
+        What is done with strata of one PSU.
     """
 
     factors: tuple[Factor, ...]
@@ -58,6 +63,7 @@ class SurveyTotals:
     rows_left: int
     synthetic: bool
     weighted: bool
+    lonely_psu: LonelyPsu = "error"
     notes: tuple[Problem, ...] = field(default=())
 
     @property
