@@ -36,7 +36,7 @@ CERTIFIES = (
     "models/prevalence.py",
     "models/priors.py",
     "fit/laplace",
-    "survey/synthetic.py",
+    "survey/synthetic/tables.py",
 )
 
 

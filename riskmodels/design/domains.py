@@ -16,7 +16,7 @@ from riskmodels.vocabulary import COUNTRY, INDICATOR
 SUMS = ("n", "yes", "w", "wy", "w2", "w2y")
 
 
-def _labelled(factor: Factor, positions: pd.Series) -> pd.Categorical:
+def _labelled(factor: Factor, positions: pd.Series) -> pd.Categorical[str]:
     codes = positions.to_numpy(np.int64)
     labels: pd.Index[str] = pd.Index(factor.labels)
     return pd.Categorical.from_codes(np.where(codes == NO_LEVEL, -1, codes), categories=labels)
