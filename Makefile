@@ -3,7 +3,7 @@ PYTHON := $(shell for p in python3.13 python3.12 python3.14 python3 python $$HOM
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: reproduce test setup lint coverage-study calibrate bench clean
+.PHONY: reproduce test synthetic setup lint coverage-study calibrate bench clean
 
 setup: .venv/ready
 
@@ -36,3 +36,6 @@ bench: setup
 
 clean:
 	rm -rf .venv out build *.egg-info
+
+synthetic: setup
+	$(BIN)/python data/make_synthetic.py
