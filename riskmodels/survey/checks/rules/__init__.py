@@ -1,0 +1,1 @@
+"""Rules of the catalogue, by theme: each a function of a profile and a codebook, giving a list of problems."""
