@@ -122,6 +122,15 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def _write(path: Path, text: str) -> None:
+    from riskmodels.fit.store import write_atomically
+
+    def fill(beside: Path) -> None:
+        beside.write_text(text, encoding="utf-8")
+
+    write_atomically(path, fill)
+
+
 def _base(text: str) -> Base | None:
     from riskmodels.errors import InputError, Problem
     from riskmodels.vocabulary import BASES
@@ -151,16 +160,16 @@ def check(
     html_file: Annotated[Path | None, typer.Option("--html", help="Write the verdict as a page.")] = None,
 ) -> None:
     """Check a codebook and its data file; lists everything at once and ends with 2 if anything must be mended."""
-    from riskmodels.fit.store import write_atomically
-    from riskmodels.report.verdict import render_html, render_json, render_text
+    from riskmodels.report.verdict import Checked, render_html, render_json, render_text
     from riskmodels.survey.survey import read_survey
 
     survey = read_survey(study, data=data)
-    typer.echo(render_text(survey.problems, survey.profile, survey.codebook))
+    book, counted = survey.codebook, survey.profile
+    checked = Checked(book.title, survey.source.path.name, counted.rows, counted.eligible, book.synthetic)
+    typer.echo(render_text(survey.problems, checked))
     for path, render in ((json_file, render_json), (html_file, render_html)):
         if path is not None:
-            text = render(survey.problems, survey.profile, survey.codebook)
-            write_atomically(path, lambda beside, text=text: beside.write_text(text, encoding="utf-8"))  # type: ignore[misc]
+            _write(path, render(survey.problems, checked))
     if not survey.usable:
         raise typer.Exit(2)
 
@@ -234,7 +243,6 @@ def codebook_draft(
     out: Annotated[Path | None, typer.Option(help="Where to write it; the screen if omitted.")] = None,
 ) -> None:
     """Write a first codebook from a file's own labels, for you to finish."""
-    from riskmodels.fit.store import write_atomically
     from riskmodels.survey.codebook.draft import draft_codebook
     from riskmodels.survey.readers import list_columns
 
@@ -242,7 +250,7 @@ def codebook_draft(
     if out is None:
         typer.echo(text)
         return
-    write_atomically(out, lambda beside: beside.write_text(text, encoding="utf-8"))  # type: ignore[arg-type,return-value]
+    _write(out, text)
     typer.echo(f"written to {out}: finish the lines marked TODO, then run riskmodels check {out}")
 
 
@@ -253,14 +261,13 @@ def codebook_schema_file(
     """Write the JSON schema of codebooks, with which an editor checks and completes."""
     import json
 
-    from riskmodels.fit.store import write_atomically
     from riskmodels.survey.codebook.schema import codebook_schema
 
     text = json.dumps(codebook_schema(), indent=1, ensure_ascii=False)
     if out is None:
         typer.echo(text)
     else:
-        write_atomically(out, lambda beside: beside.write_text(text, encoding="utf-8"))  # type: ignore[arg-type,return-value]
+        _write(out, text)
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from riskmodels.errors import Problem, raise_if_stopping
-from riskmodels.survey.checks import check_survey
-from riskmodels.survey.checks.profile import Profile, profile_source
+from riskmodels.survey.checks import check_survey, profile_source
+from riskmodels.survey.checks.profile.records import Profile
 from riskmodels.survey.codebook.read import read_codebook
 from riskmodels.survey.codebook.records import Codebook
 from riskmodels.survey.readers import read_source, source_from_frame
