@@ -10,7 +10,7 @@ import pandas as pd
 
 from riskmodels.errors import InputError, Problem
 from riskmodels.estimates.estimates import Estimates, direct_columns, label_columns, make_estimates
-from riskmodels.estimates.poststratify import domains_of
+from riskmodels.estimates.poststratify import Domains, domains_of, unsampled_share
 from riskmodels.estimates.quantities import children_affected, logit_normal_draws
 from riskmodels.fit.fit import Fit
 from riskmodels.survey.population import PopulationFrame
@@ -81,8 +81,23 @@ def prevalence_estimates(
         fingerprint=fit.fingerprint,
         fit_checks=fit.checks,
         direct=direct_columns(fit.cells, domains, probability),
+        notes=_unsampled_notes(fit, domains, population),
         weights=fit.weights,
     )
+
+
+def _unsampled_notes(fit: Fit, domains: Domains, population: PopulationFrame | None) -> list[str]:
+    """Say where children of a country are in groups without anybody in the sample."""
+    share = unsampled_share(fit.cells, population)
+    if not share:
+        return [""] * len(domains)
+    levels = fit.cells.factor(COUNTRY).levels
+    notes = []
+    for row in domains.index:
+        inside = [levels[row[domains.by.index(COUNTRY)]]] if COUNTRY in domains.by else list(share)
+        named = [f"{100 * share[code]:.1f} % of the children of {code}" for code in inside if code in share]
+        notes.append(f"{'; '.join(named)} are in groups nobody of whom was asked" if named else "")
+    return notes
 
 
 def burden_estimates(

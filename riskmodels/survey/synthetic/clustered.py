@@ -12,7 +12,7 @@ FloatArray = npt.NDArray[np.float64]
 
 #: SD of PSU effects on the liability scale that gives about this design effect at 25 children per PSU, with the
 #: weights below.
-PSU_SD = {1.5: 0.17, 2.0: 0.26, 4.0: 0.46}
+PSU_SD = {1.5: 0.19, 2.0: 0.31, 4.0: 0.56}
 INFORMATIVE = 1.0
 WEIGHT_SPREAD = 0.25
 

@@ -1,20 +1,17 @@
-"""PopulationFrame: how many children each cell stands for, and what share of them is online."""
+"""PopulationFrame: how many children each country and group stands for, and what share of them is online."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from riskmodels.errors import InputError, Problem, name_rows, raise_if_stopping
-from riskmodels.survey.countries import is_country
+from riskmodels.errors import InputError, Problem, raise_if_stopping
 from riskmodels.survey.factors import match_levels
-from riskmodels.survey.published import read_text_table
-from riskmodels.survey.published_checks import parse_numbers
+from riskmodels.vocabulary import COUNTRY
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -38,6 +35,10 @@ class PopulationFrame:
         Standard error of that share; 0 where it is known exactly.
     source
         Where the figures come from.
+    groups
+        Children per group within countries: columns `country`, one per factor (level codes as text), `children`. They
+        decide what each subgroup weighs; the totals per country stay those of `children`. None where only countries
+        are known.
     """
 
     countries: tuple[str, ...]
@@ -45,6 +46,7 @@ class PopulationFrame:
     share_online: FloatArray
     share_online_se: FloatArray
     source: str = ""
+    groups: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         """Refuse empty, negative or impossible figures, all at once (E185)."""
@@ -80,7 +82,42 @@ class PopulationFrame:
                     "keep one row per country",
                 )
             )
+        problems += self._group_problems()
         raise_if_stopping(problems, "population frame")
+
+    def _group_problems(self) -> list[Problem]:
+        """What is wrong with the groups within countries (E132, E150, E185)."""
+        if self.groups is None:
+            return []
+        groups = self.groups
+        absent = [name for name in (COUNTRY, "children") if name not in groups]
+        if absent or not self.factors:
+            what = "groups need country, at least one factor, and children"
+            return [Problem("E132", what, "groups", max(1, len(absent)), "add the columns")]
+        problems = []
+        children = groups["children"].to_numpy(float)
+        bad = ~(np.isfinite(children) & (children > 0))
+        if bad.any():
+            what = "number of children in a group is zero, negative or missing"
+            problems.append(
+                Problem("E185", what, "groups", int(bad.sum()), "give a number above 0, or leave the row out")
+            )
+        twice = groups.duplicated([COUNTRY, *self.factors]).sum()
+        if twice:
+            problems.append(Problem("E150", "a group stands twice", "groups", int(twice), "keep one row of each"))
+        missing, unused = match_levels(self.countries, list(pd.unique(groups[COUNTRY])))
+        if missing or unused:
+            where = ", ".join([*missing, *unused][:8])
+            what = "countries of the groups and of the totals differ"
+            problems.append(Problem("E185", what, where, len(missing) + len(unused), "give groups for every country"))
+        return problems
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """Factors by which groups are split."""
+        return (
+            () if self.groups is None else tuple(str(name) for name in self.groups if name not in (COUNTRY, "children"))
+        )
 
     @property
     def users(self) -> FloatArray:
@@ -107,66 +144,7 @@ class PopulationFrame:
                 "population frame",
             )
         at = [self.countries.index(code) for code in countries]
+        groups = None if self.groups is None else self.groups[self.groups[COUNTRY].isin(countries)]
         return PopulationFrame(
-            tuple(countries), self.children[at], self.share_online[at], self.share_online_se[at], self.source
+            tuple(countries), self.children[at], self.share_online[at], self.share_online_se[at], self.source, groups
         )
-
-
-def read_population(path: str | Path, *, default_se: float = DEFAULT_SHARE_SE) -> PopulationFrame:
-    """Read a population frame from CSV.
-
-    Parameters
-    ----------
-    path
-        Columns `country_iso3`, `total` (children), and optionally `internet_share_pct` (100 if absent) and
-        `internet_share_se_pct` (percentage points).
-    default_se
-        Standard error of the share, as a proportion, where the file gives none.
-
-    Returns
-    -------
-    PopulationFrame
-        One entry per country.
-    """
-    path = Path(path)
-    raw = read_text_table(path)
-    absent = [name for name in ("country_iso3", "total") if name not in raw]
-    raise_if_stopping(
-        [
-            Problem("E132", f"column {name} is absent", "header", 1, "population files need country_iso3 and total")
-            for name in absent
-        ],
-        path.name,
-    )
-    frame, problems = parse_numbers(raw, ("total", "internet_share_pct", "internet_share_se_pct"))
-    unknown = ~frame["country_iso3"].map(is_country)
-    if unknown.any():
-        problems.append(
-            Problem(
-                "E172",
-                "country code empty or not in ISO 3166 alpha-3",
-                name_rows(frame.loc[unknown, "row"]),
-                int(unknown.sum()),
-                "write the three-letter code",
-            )
-        )
-    share = frame["internet_share_pct"]
-    if share.notna().any() and share.max() <= 1:
-        problems.append(
-            Problem(
-                "E181",
-                "every share online is 1 or less: a column of proportions?",
-                "column internet_share_pct",
-                int(share.notna().sum()),
-                "write per cent",
-            )
-        )
-    raise_if_stopping(problems, path.name)
-    default = 0.0 if share.isna().all() else default_se
-    return PopulationFrame(
-        countries=tuple(frame["country_iso3"]),
-        children=frame["total"].to_numpy(float),
-        share_online=(share.fillna(100.0) / 100).to_numpy(float),
-        share_online_se=(frame["internet_share_se_pct"] / 100).fillna(default).to_numpy(float),
-        source="; ".join(pd.unique(frame["source"])) if "source" in frame else path.name,
-    )
