@@ -246,7 +246,7 @@ def codebook_draft(
     from riskmodels.survey.codebook.draft import draft_codebook
     from riskmodels.survey.readers import list_columns
 
-    text = draft_codebook(list_columns(data), None)
+    text = draft_codebook(list_columns(data))
     if out is None:
         typer.echo(text)
         return
