@@ -120,4 +120,6 @@ class SurveyTruth:
             for added in self.fixed(*grid.T):
                 p = stats.norm.cdf((effects + added + factors) / own)
                 found[number] += (p * weight[:, None]).T @ p / len(grid)
+        same = np.arange(len(self.risks))
+        found[:, same, same] = self.prevalence()
         return found
