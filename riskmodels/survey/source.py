@@ -80,6 +80,11 @@ class SourceTable:
     response_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     delimiter: str = ","
 
+    def __repr__(self) -> str:
+        """Say what it is, never what is in it."""
+        held = "in memory" if self.frame is not None else "on disk"
+        return f"SourceTable({self.path.name}, {self.format}, {len(self.columns)} columns, {held})"
+
     def info(self, name: str) -> ColumnInfo | None:
         """Look a column up; None where the file has none of that name."""
         return next((column for column in self.columns if column.name == name), None)
