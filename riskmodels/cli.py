@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -219,8 +220,10 @@ def fit(
     from riskmodels.study import load_study
     from riskmodels.survey.population import read_population
 
-    frame = read_population(population) if population is not None else None
-    loaded = load_study(study, data=data, population=frame)
+    loaded = load_study(study, data=data)
+    if population is not None:
+        invented = tuple(loaded.survey.codebook.design.countries.values()) if loaded.survey.codebook.synthetic else ()
+        loaded = replace(loaded, population=read_population(population, countries=invented))
     console = _console(loaded.survey.codebook.synthetic)
     sampler = SamplerSpec(engine=engine, seed=seed)  # type: ignore[arg-type]
     with show_progress(console) as progress:

@@ -200,6 +200,12 @@ class Cells:
             columns[factor.name] = [shown[i] for i in self.position(factor.name)]
         return pd.DataFrame({**columns, "n": self.n, "n_effective": self.n_effective, "direct": self.direct})
 
+    def __repr__(self) -> str:
+        """Say what it is in a line; counts are asked for by name."""
+        brand = "SYNTHETIC, " if self.synthetic else ""
+        sizes = " x ".join(f"{len(factor)} {factor.name}" for factor in self.factors)
+        return f"Cells({brand}{len(self)} of {sizes}; base: {self.base}; from {self.source})"
+
     def _repr_html_(self) -> str:
         banner = "<p><strong>SYNTHETIC DATA</strong></p>" if self.synthetic else ""
         head = f"<p>{len(self)} cells from {self.source}; base: {self.base}</p>"

@@ -68,6 +68,11 @@ class Estimates:
         """Give the number of rows."""
         return len(self.table)
 
+    def __repr__(self) -> str:
+        """Say what it is in a line."""
+        brand = "SYNTHETIC, " if self.fingerprint.synthetic else ""
+        return f"Estimates({brand}{self.quantity}, {len(self)} rows, {'passed' if self.passed else 'CHECKS FAILED'})"
+
     def _repr_html_(self) -> str:
         banner = "<p><strong>SYNTHETIC DATA</strong></p>" if self.fingerprint.synthetic else ""
         verdict = "" if self.passed else "<p><strong>CHECKS FAILED: not to be released</strong></p>"

@@ -89,6 +89,12 @@ class Fit:
                 f"the fit did not pass its checks, its numbers cannot be released:\n{failed}\nraise draws or target_accept, or simplify the model"
             )
 
+    def __repr__(self) -> str:
+        """Say what it is in a line."""
+        verdict = "all checks passed" if self.passed else "CHECKS FAILED"
+        brand = "SYNTHETIC, " if self.cells.synthetic else ""
+        return f"Fit({brand}{len(self.cells)} cells, {self.engine}, {self.seconds:.1f} s, {verdict}, {self.fingerprint.id})"
+
     def _repr_html_(self) -> str:
         banner = "<p><strong>SYNTHETIC DATA</strong></p>" if self.cells.synthetic else ""
         rows = "".join(

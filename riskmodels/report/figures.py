@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ VERDICT_COLOURS = {"agrees": "#0072B2", "differs": "#D55E00"}
 def _pyplot() -> Any:
     import matplotlib
 
-    matplotlib.use("Agg")
+    if "MPLBACKEND" not in os.environ:  # a notebook has chosen how to show figures
+        matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "riskmodels"
     from matplotlib import pyplot
 
