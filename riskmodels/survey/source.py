@@ -98,6 +98,7 @@ class SourceTable:
         import duckdb
 
         connection = duckdb.connect(":memory:", config={"threads": "2"})
+        connection.execute("SET enable_progress_bar = false")
         if self.frame is not None:
             connection.register(VIEW, self.frame)
         else:
