@@ -261,7 +261,7 @@ def coded_select(
     keep.append(f"{weight} AS {quoted(WEIGHT)}")
     for column, alias in ((design.stratum, STRATUM), (design.psu, PSU)):
         if column is not None:
-            keep.append(f"CAST({quoted(column)} AS VARCHAR) AS {quoted('design:' + alias)}")
+            keep.append(f"{_design_sql(source, column)} AS {quoted('design:' + alias)}")
     later: list[tuple[str, str]] = []
     for name in order:
         if name in codebook.scales:
@@ -302,6 +302,11 @@ def coded_select(
     wanted += [quoted(name) for name in dict.fromkeys(names)]
     eligible = " AND ".join(_asked(condition, codebook) for condition in codebook.eligibility) or "true"
     return f"SELECT {', '.join(wanted)} FROM ({statement}) WHERE {eligible}"
+
+
+def _design_sql(source: SourceTable, column: str) -> str:
+    """SQL value: a stratum or PSU as it stands, NULL where empty; numbers are not written out, which takes time."""
+    return f"CASE WHEN {is_empty(source, column)} THEN NULL ELSE {quoted(column)} END"
 
 
 def _without_country(source: SourceTable) -> str:

@@ -357,12 +357,17 @@ def _totals(
 
 def _design_numbers(table: pd.DataFrame, country: IntArray) -> tuple[IntArray, IntArray]:
     """Number strata within countries, and PSUs within strata; -1 where every child is its own PSU."""
-    stratum = country
-    if STRATUM in table:
-        stratum = pd.factorize(pd.Series(country).astype(str) + "|" + table[STRATUM].astype(str), sort=True)[0]
+    stratum = _numbered_within(country, table[STRATUM]) if STRATUM in table else country
     if PSU not in table:
         return stratum, np.full(len(table), -1)
-    return stratum, pd.factorize(pd.Series(stratum).astype(str) + "|" + table[PSU].astype(str), sort=True)[0]
+    return stratum, _numbered_within(stratum, table[PSU])
+
+
+def _numbered_within(parent: IntArray, names: pd.Series) -> IntArray:
+    """Number the names found within each parent; "07" and 7 are one name, so that all formats give one numbering."""
+    numbers = pd.to_numeric(names, errors="coerce")
+    codes = pd.factorize(names.astype(str) if numbers.isna().any() else numbers, sort=True)[0]
+    return np.asarray(np.unique(parent * (codes.max() + 1) + codes, return_inverse=True)[1].reshape(-1), dtype=np.int64)
 
 
 def _sums_of(
