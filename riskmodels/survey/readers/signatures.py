@@ -75,6 +75,14 @@ def _head(path: Path) -> bytes:
         return stream.read(HEAD_BYTES)
 
 
+def _lacks_its_end(path: Path) -> bool:
+    """Whether a Stata file since version 13 stops before its closing tag (labels stand last and would be lost)."""
+    closing = b"</stata_dta>"
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - 64))
+        return closing not in stream.read()
+
+
 def _size(path: Path) -> str:
     size = path.stat().st_size
     return f"{size:,} bytes" if size < 10_000 else f"{size / 1e6:,.1f} MB"
@@ -98,6 +106,7 @@ def _renamed(path: Path, expected: str, kind: str) -> Problem:
     remedies = {
         ENCRYPTED: "save it in SPSS without a password, in a folder that only you can read",
         PORTABLE: "open it in SPSS or PSPP and save it as .sav: .por loses why an answer is missing",
+        TEXT: "if it is a table with commas, semicolons or tabs between fields, rename it to end in .csv",
         EXCEL: "if it is a spreadsheet, save it as CSV (UTF-8); if it is an archive, unpack it",
     }
     if kind in WORDS:
@@ -138,6 +147,8 @@ def _door(path: Path) -> Problem | None:
         return Problem("E190", what, path.name, 1, f"give {READABLE}")
     expected = FORMATS[ending]
     matches = kind == expected or (expected == "csv" and kind in (TEXT, UNKNOWN))
+    if matches and head.startswith(b"<stata_dta>") and _lacks_its_end(path):
+        return damaged(path, "it ends too early: truncated download?")
     return None if matches else _renamed(path, expected, kind)
 
 

@@ -98,28 +98,36 @@ def describe(meta: Any, names: Sequence[str], stata: bool) -> dict[str, Any]:
 
 
 def _number_array(values: Any) -> Any:
+    """Arrow column of numbers, NaN where empty; from its buffer, since `pyarrow.array` would load pandas."""
     import numpy as np
-
-    return np.asarray(values, dtype=np.float64)
-
-
-def _text_array(values: Any) -> Any:
     import pyarrow as pa
 
-    return pa.array([v.rstrip(" ") or None if isinstance(v, str) else None for v in values], pa.large_string())
+    numbers = np.ascontiguousarray(values, dtype=np.float64)
+    return pa.Array.from_buffers(pa.float64(), len(numbers), [None, pa.py_buffer(numbers)])
+
+
+def _text_array(texts: Sequence[str | None]) -> Any:
+    """Arrow column of text, null where empty; from its buffers, since `pyarrow.array` would load pandas."""
+    import numpy as np
+    import pyarrow as pa
+
+    encoded = [(text or "").encode() for text in texts]
+    ends = np.zeros(len(encoded) + 1, dtype=np.int64)
+    np.cumsum([len(text) for text in encoded], out=ends[1:])
+    present = np.packbits(np.array([bool(text) for text in texts], dtype=bool), bitorder="little")
+    buffers = [pa.py_buffer(present), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.large_string(), len(encoded), buffers)
 
 
 def _arrays(name: str, values: Any, numeric: bool, letters: bool) -> dict[str, Any]:
     """Arrow columns of one column: its numbers or text, and beside numbers with extended missing values the reasons."""
-    import pyarrow as pa
-
     if not numeric:
-        return {name: _text_array(values)}
+        return {name: _text_array([value.rstrip(" ") if isinstance(value, str) else None for value in values])}
     if not letters:
-        return {name: pa.array(_number_array(values))}
-    numbers = _number_array([None if isinstance(v, str) else v for v in values])
-    reasons = pa.array([f".{v}" if isinstance(v, str) else None for v in values], pa.large_string())
-    return {name: pa.array(numbers), f"{name}__reason": reasons}
+        return {name: _number_array(values)}
+    numbers = _number_array([None if isinstance(value, str) else value for value in values])
+    reasons = _text_array([f".{value}" if isinstance(value, str) else None for value in values])
+    return {name: numbers, f"{name}__reason": reasons}
 
 
 def read(request: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -183,7 +191,8 @@ def answer(request: Mapping[str, Any], sink: BinaryIO) -> None:
     except (ValueError, TypeError, OverflowError, KeyError, IndexError, AttributeError):
         reply = {"error": "invalid"}
     text = json.dumps(reply).encode()
-    table = pa.table(arrays).replace_schema_metadata({REPLY_KEY: text})
+    schema = pa.schema([(name, column.type) for name, column in arrays.items()], metadata={REPLY_KEY: text})
+    table = pa.Table.from_arrays(list(arrays.values()), schema=schema)
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
 
