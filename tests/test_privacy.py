@@ -27,7 +27,7 @@ from riskmodels.design.direct import direct_proportion
 from riskmodels.errors import RiskModelsError
 from riskmodels.fit.store import save_fit
 
-CANARY = re.compile(r"CANARY|0\.9137\d{4}|7700\d\d|66\d{2}99")
+CANARY = re.compile(r"CANARY|0\.9137\d{6}|91377700\d\d|9137666\d{4}")
 
 TOML = """
 [study]
@@ -72,12 +72,12 @@ def canary_frame(children: int = 240) -> pd.DataFrame:
             "cntry": 1.0 + number % 2,
             "strat": [f"CANARYSTRAT{k % 2}{(k // 2) % 2}" for k in number],
             "ea": [f"CANARYEA{k % 40:02d}" for k in number],
-            "wgt": 0.9137 + number * 1e-8 + 1e-8,
+            "wgt": 0.91370001 + number * 1e-8,
             "g": rng.choice([1.0, 2.0], children),
             "age": rng.integers(12, 18, children).astype(float),
             "a": rng.choice([1.0, 2.0, 888.0], children, p=[0.7, 0.25, 0.05]),
             "b": rng.choice([1.0, 2.0], children, p=[0.8, 0.2]),
-            "secret": 660099.0 + 100 * (number % 99),
+            "secret": 91376660000.0 + number,
         }
     )
 
@@ -86,11 +86,11 @@ def write(frame: pd.DataFrame, home: Path, ending: str) -> Path:
     """Write the study and its codebook; the input lies in a folder of its own."""
     home.mkdir(parents=True, exist_ok=True)
     path = home / f"study.{ending}"
-    labels = {"secret": {660099.0: "CANARYLABEL"}}
+    labels = {"secret": {91376660000.0: "CANARYLABEL"}}
     if ending == "sav":
         pyreadstat.write_sav(frame, str(path), variable_value_labels=labels)
     elif ending == "dta":
-        pyreadstat.write_dta(frame, str(path), variable_value_labels={"secret": {660099: "CANARYLABEL"}})
+        pyreadstat.write_dta(frame, str(path), variable_value_labels={"secret": {2000000001: "CANARYLABEL"}})
     elif ending == "csv":
         frame.to_csv(path, index=False)
     else:
@@ -104,10 +104,10 @@ def broken_frames() -> dict[str, pd.DataFrame]:
     frame = canary_frame()
     found = {"whole": frame, "no rows": frame.head(0), "one row": frame.head(1)}
     changes: dict[str, tuple[str, object, int]] = {
-        "undeclared codes": ("a", [770000.0 + k for k in range(12)], 12),
+        "undeclared codes": ("a", [9137770000.0 + k for k in range(12)], 12),
         "negative weights": ("wgt", [-0.91370001 - k * 1e-8 for k in range(5)], 5),
-        "unknown country": ("cntry", [770001.0] * 3, 3),
-        "age out of range": ("age", [770011.0] * 4, 4),
+        "unknown country": ("cntry", [9137770001.0] * 3, 3),
+        "age out of range": ("age", [9137770011.0] * 4, 4),
         "text in numbers": ("b", ["CANARYTEXT"] * 4, 4),
         "text in weights": ("wgt", ["CANARYTEXT"] * 4, 4),
         "stray PSU": ("ea", ["CANARYEA99"], 1),
@@ -238,6 +238,20 @@ def test_the_command_line_keeps_silent_too(tmp_path: Path) -> None:
             assert "Traceback" not in ended.stderr
             assert CANARY.search(ended.stdout + ended.stderr) is None, command
     assert searched(tmp_path, tmp_path / "in") == []
+
+
+@pytest.mark.parametrize("line", ["CANARYTEXT,CANARYTEXT\n", "x" + ",CANARYTEXT" * 30 + "\n", '"CANARYTEXT,1,2\n'])
+def test_a_broken_line_is_not_quoted(line: str, tmp_path: Path) -> None:
+    """What a database says of a line it stumbles over quotes the line; nobody gets to see it."""
+    book = write(canary_frame(), tmp_path, "csv")
+    with book.with_suffix(".csv").open("a") as file:
+        file.write(line)
+    with pytest.raises(RiskModelsError) as error:
+        study = rm.load_study(book)
+        study.survey.require_usable()
+        study.direct("item")
+    assert CANARY.search(f"{error.value} {error.value!r} {error.value.__cause__}") is None
+    assert error.value.__suppress_context__ or error.value.__context__ is None
 
 
 def test_direct_estimates_of_rows_quote_nothing() -> None:

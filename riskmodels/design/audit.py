@@ -9,6 +9,7 @@ import pandas as pd
 
 from riskmodels.design.coding import WEIGHT, coded_select, quoted
 from riskmodels.survey.codebook.records import Codebook
+from riskmodels.survey.readers import reading
 from riskmodels.survey.source import SourceTable
 from riskmodels.vocabulary import COUNTRY
 
@@ -89,7 +90,7 @@ def audit_survey(codebook: Codebook, source: SourceTable) -> Audit:
     )
     names = [name for own in found.values() for name in own]
     frames = []
-    with source.connect() as connection:
+    with reading(source), source.connect() as connection:
         for name in names:
             variable = codebook.variables[name]
             level = f"CAST({quoted(name)} AS DOUBLE)"

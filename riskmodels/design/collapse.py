@@ -25,6 +25,7 @@ from riskmodels.design.totals import NO_LEVEL, SurveyTotals, significant
 from riskmodels.errors import Problem, raise_if_stopping
 from riskmodels.survey.codebook.records import Codebook, Indicator
 from riskmodels.survey.factors import Factor
+from riskmodels.survey.readers import reading
 from riskmodels.survey.source import VIEW, SourceTable
 from riskmodels.vocabulary import ASKED_BUT_MISSING, COUNTRY, INDICATOR, MISSING_KINDS, Base
 
@@ -231,7 +232,7 @@ def collapse(
     check_names(codebook, indicators, by)
     declared: list[Indicator] = [codebook.indicators[name] for name in indicators]
     bases: list[Base] = [base or indicator.base for indicator in declared]
-    with source.connect() as connection:
+    with reading(source), source.connect() as connection:
         fielded = not_fielded_in(connection, codebook, source, [*indicators, *by])
         statement = coded_select(codebook, source, [*by, *indicators], fielded)
         row = connection.execute(f"SELECT count(*) FROM {VIEW}").fetchone()
@@ -337,14 +338,16 @@ def _totals(
         _sums_of(counted[name].to_numpy(float), unit, counted, base, len(table))
         for name, base in zip(indicators, bases, strict=True)
     ]
+    # The order of units must not depend on whether a file holds numbers or text.
+    order = np.lexsort([units[name] for name in ("psu", "stratum", *reversed(columns))])
     labels = tuple(codebook.indicators[name].label or name for name in indicators)
     return SurveyTotals(
         factors=tuple(factors),
         indicators=Factor(INDICATOR, tuple(indicators), labels),
         bases=tuple(bases),
-        units=units,
-        sums=significant(np.stack([sums for sums, _ in parts])),
-        missing=np.stack([missing for _, missing in parts]),
+        units=units.iloc[order].reset_index(drop=True),
+        sums=significant(np.stack([sums for sums, _ in parts])[:, order]),
+        missing=np.stack([missing for _, missing in parts])[:, order],
         together=significant(together),
         rows_read=rows_read,
         rows_left=int(sizes[:, 0].sum()),

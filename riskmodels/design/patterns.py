@@ -15,6 +15,7 @@ from riskmodels.design.totals import NO_LEVEL
 from riskmodels.errors import Problem
 from riskmodels.survey.codebook.records import Codebook
 from riskmodels.survey.factors import Factor
+from riskmodels.survey.readers import reading
 from riskmodels.survey.source import SourceTable
 from riskmodels.vocabulary import COUNTRY, INDICATOR
 
@@ -101,7 +102,7 @@ def count_patterns(
     """
     by = [name for name in by if name != COUNTRY]
     check_names(codebook, indicators, by)
-    with source.connect() as connection:
+    with reading(source), source.connect() as connection:
         fielded = not_fielded_in(connection, codebook, source, [*indicators, *by])
         keys = ", ".join(quoted(name) for name in (COUNTRY, *by, *indicators))
         statement = coded_select(codebook, source, [*by, *indicators], fielded)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from riskmodels.errors import Problem
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -16,6 +18,13 @@ if TYPE_CHECKING:
 REASON_SUFFIX = "__reason"
 #: Name under which SQL sees the table.
 VIEW = "source"
+#: How every private database is opened.
+SQL_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "threads": "2",
+    "temp_directory": "",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
 
 
 @dataclass(frozen=True)
@@ -29,13 +38,16 @@ class ColumnInfo:
     value_labels
         Code -> label.
     missing_codes
-        Codes the file marks as user-missing.
+        Codes the file marks as user-missing: those it names one by one, and the labelled ones within `missing_ranges`.
     numeric
         Whether values are numbers (False: text).
     has_reason
         Whether a companion column ``name + "__reason"`` stands beside it.
     measure
         ``"nominal"``, ``"ordinal"``, ``"scale"`` or empty.
+    missing_ranges
+        Ranges (low, high, both included) of numbers that the file marks as user-missing; the largest
+        numbers a file can hold stand for "lowest" and "highest".
     """
 
     name: str
@@ -45,6 +57,7 @@ class ColumnInfo:
     numeric: bool = True
     has_reason: bool = False
     measure: str = ""
+    missing_ranges: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,17 +81,20 @@ class SourceTable:
     response_sets
         Multiple-response sets the file declares: name -> columns.
     delimiter
-        Sign between the columns of a CSV file.
+        Delimiter of a CSV file; empty elsewhere.
+    notes
+        Warnings and notes found while reading.
     """
 
     columns: tuple[ColumnInfo, ...]
-    frame: pd.DataFrame | None
+    frame: pd.DataFrame | None = field(repr=False)
     path: Path
     format: str
     all_columns: tuple[str, ...] = ()
     encoding: str = ""
     response_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    delimiter: str = ","
+    delimiter: str = ""
+    notes: tuple[Problem, ...] = ()
 
     def __repr__(self) -> str:
         """Say what it is, never what is in it."""
@@ -92,21 +108,59 @@ class SourceTable:
     def connect(self) -> duckdb.DuckDBPyConnection:
         """Open a private in-memory database in which the table is the view ``source``.
 
-        CSV columns are text there; Parquet columns keep their types. Two threads, and no spill files outside a
-        private folder.
+        CSV columns are text there; Parquet columns keep their types. Only the columns that were asked for are in it.
+        Two threads, no library fetched from elsewhere, and nothing spilled to a disk.
         """
         import duckdb
 
-        connection = duckdb.connect(":memory:", config={"threads": "2"})
+        connection = duckdb.connect(":memory:", config=SQL_SETTINGS)
         connection.execute("SET enable_progress_bar = false")
         if self.frame is not None:
             connection.register(VIEW, self.frame)
         else:
-            quoted = str(self.path).replace("'", "''")
-            reader = (
-                f"read_parquet('{quoted}')"
-                if self.format == "parquet"
-                else f"read_csv('{quoted}', all_varchar=true, header=true, delim='{self.delimiter}', null_padding=false)"
-            )
-            connection.execute(f"CREATE VIEW {VIEW} AS SELECT * FROM {reader}")
+            reader = scan_parquet(self.path) if self.format == "parquet" else scan_csv(self)
+            names = ", ".join(quoted_name(column.name) for column in self.columns)
+            connection.execute(f"CREATE VIEW {VIEW} AS SELECT {names} FROM {reader}")
         return connection
+
+
+def quoted_name(name: str) -> str:
+    """Write a name so that SQL takes it as it stands.
+
+    Examples
+    --------
+    >>> quoted_name("a column")
+    '"a column"'
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quoted_text(text: str) -> str:
+    """Write a text so that SQL takes it as it stands."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quoted_path(path: Path) -> str:
+    """Write a path so that SQL opens that very file: ``*``, ``?`` and ``[`` in its name stand for themselves.
+
+    Examples
+    --------
+    >>> quoted_path(Path("/data/survey[1].csv"))
+    "'/data/survey[[]1].csv'"
+    """
+    return quoted_text("".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path.resolve())))
+
+
+def scan_parquet(path: Path) -> str:
+    """SQL that reads a Parquet file."""
+    return f"read_parquet({quoted_path(path)})"
+
+
+def scan_csv(source: SourceTable, options: str = "") -> str:
+    """SQL that reads a CSV file as text, by the header and delimiter found when it was opened: nothing is guessed."""
+    columns = ", ".join(f"{quoted_text(name)}: 'VARCHAR'" for name in source.all_columns)
+    more = f", {options}" if options else ""
+    return (
+        f"read_csv({quoted_path(source.path)}, auto_detect=false, header=true, delim={quoted_text(source.delimiter)}, "
+        f"""quote='"', escape='"', columns={{{columns}}}{more})"""
+    )

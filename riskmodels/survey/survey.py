@@ -13,7 +13,7 @@ from riskmodels.survey.checks import check_survey, profile_source
 from riskmodels.survey.checks.profile.records import Profile
 from riskmodels.survey.codebook.read import read_codebook
 from riskmodels.survey.codebook.records import Codebook
-from riskmodels.survey.readers import read_source, source_from_frame
+from riskmodels.survey.readers import read_source, reading, source_from_frame
 from riskmodels.survey.source import SourceTable
 
 
@@ -92,5 +92,9 @@ def _present(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
 
 
 def _checked(codebook: Codebook, source: SourceTable) -> Survey:
-    profile = profile_source(source, codebook)
-    return Survey(codebook, source, profile, tuple(check_survey(profile, codebook, source)))
+    with reading(source):
+        profile = profile_source(source, codebook)
+    problems = [*source.notes, *check_survey(profile, codebook, source)]
+    order = {"E": 0, "W": 1, "I": 2}
+    unique = dict.fromkeys(sorted(problems, key=lambda problem: order.get(problem.code[:1], 3)))
+    return Survey(codebook, source, profile, tuple(unique))

@@ -96,4 +96,4 @@ def as_file(frame: pd.DataFrame, path: Path) -> SourceTable:
     else:
         frame.to_csv(path, index=False)
     columns = tuple(ColumnInfo(str(name), numeric=kind == "parquet") for name in frame)
-    return SourceTable(columns, None, path, kind, tuple(map(str, frame)))
+    return SourceTable(columns, None, path, kind, tuple(map(str, frame)), delimiter="," if kind == "csv" else "")

@@ -1,5 +1,7 @@
-"""Readers of microdata files; the only code that opens them."""
+"""Readers: the only door through which microdata come in."""
 
-from riskmodels.survey.readers.read import list_columns, read_source, source_from_frame
+from riskmodels.survey.readers.frames import source_from_frame
+from riskmodels.survey.readers.guarded import DEFAULT_LIMITS, Limits
+from riskmodels.survey.readers.read import list_columns, read_source, reading
 
-__all__ = ["list_columns", "read_source", "source_from_frame"]
+__all__ = ["DEFAULT_LIMITS", "Limits", "list_columns", "read_source", "reading", "source_from_frame"]

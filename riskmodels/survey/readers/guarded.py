@@ -1,120 +1,185 @@
-"""A limited process that reads binary files: C code meets bytes that nobody has vouched for.
+"""Untrusted SPSS and Stata files are parsed by a child process with a time and a memory limit.
 
-Run as a script by `read.py`. It reads one request from standard input, writes columns as Arrow and what the file says
-of them as JSON into a private folder, and ends. Nothing it prints reaches a person: a parser's message may hold data.
-It imports no other part of the package, so that it starts quickly.
+The parser is C code that meets files from anywhere. The child is a fresh interpreter that runs `worker.py`; its reply comes
+through a pipe, so that no answer of a child is ever written to a disk, and what it says on its error stream is thrown away.
 """
 
 from __future__ import annotations
 
 import json
-import resource
+import os
+import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-#: Limits of the process: address space in bytes.
-ADDRESS_SPACE = 6 * 1024**3
+import pyarrow as pa
+
+from riskmodels.errors import InputError, Problem
+from riskmodels.survey.readers import worker
+from riskmodels.survey.readers.signatures import damaged
+
+GIGABYTE = 2**30
+#: One thread each and no arenas reserved ahead: the child is small and starts quickly.
+QUIET_LIBRARIES = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "PYTHONIOENCODING": "utf-8",
+}
 
 
-def limit(seconds: int) -> None:
-    """Limit this process: address space, processor time, no core file."""
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+@dataclass(frozen=True)
+class Limits:
+    """How long and how large the child may become.
+
+    Parameters
+    ----------
+    seconds
+        Wall and processor time for a small file.
+    seconds_per_gigabyte
+        Added for each gigabyte of the file.
+    address_bytes
+        Address space (not enforced where the system has no such limit: Windows, macOS).
+    """
+
+    seconds: float = 120.0
+    seconds_per_gigabyte: float = 600.0
+    address_bytes: int = 4 * GIGABYTE
+
+    def seconds_for(self, size: int) -> float:
+        """Time allowed for a file of `size` bytes."""
+        return self.seconds + self.seconds_per_gigabyte * size / GIGABYTE
 
 
-def _reader(kind: str) -> Any:
-    import pyreadstat
-
-    return {
-        "sav": pyreadstat.read_sav,
-        "zsav": pyreadstat.read_sav,
-        "dta": pyreadstat.read_dta,
-        "por": pyreadstat.read_por,
-    }[kind]
+DEFAULT_LIMITS = Limits()
 
 
-def describe(meta: Any) -> dict[str, Any]:
-    """What a file says of its columns, as plain values."""
-    ranges = getattr(meta, "missing_ranges", None) or {}
-    return {
-        "columns": list(meta.column_names),
-        "labels": {name: label or "" for name, label in meta.column_names_to_labels.items()},
-        "value_labels": {
-            name: [[code, str(label)] for code, label in labels.items()]
-            for name, labels in (meta.variable_value_labels or {}).items()
-        },
-        "missing_ranges": {name: [[part["lo"], part["hi"]] for part in parts] for name, parts in ranges.items()},
-        "missing_user_values": {
-            name: list(parts) for name, parts in (getattr(meta, "missing_user_values", None) or {}).items()
-        },
-        "measure": {name: str(value) for name, value in (getattr(meta, "variable_measure", None) or {}).items()},
-        "encoding": str(meta.file_encoding or ""),
-        "rows": meta.number_rows,
-        "response_sets": {
-            name: list(found["variable_list"]) for name, found in (getattr(meta, "mr_sets", None) or {}).items()
-        },
+def _environment() -> dict[str, str]:
+    """Let the child find the libraries where this process found them, and nothing in the working directory."""
+    folders = [folder for folder in sys.path if folder and Path(folder).is_dir()]
+    return {**os.environ, **QUIET_LIBRARIES, "PYTHONPATH": os.pathsep.join(folders)}
+
+
+def _problem(reason: str, path: Path, seconds: float) -> Problem:
+    """Put the child's short reason into words."""
+    words = {
+        "encoding": (
+            "E170",
+            "text in the file does not fit the encoding that the file declares",
+            'say which encoding it has: encoding="windows-1252" (western), "windows-1251" (Cyrillic) or '
+            '"windows-1256" (Arabic) are the usual ones',
+        ),
+        "encoding-name": (
+            "E170",
+            "the encoding named is not known",
+            'name one that exists, e.g. encoding="utf-8" or "windows-1252"',
+        ),
+        "time": (
+            "E190",
+            f"reading did not end within {seconds:.0f} seconds",
+            "the file is damaged or much larger than it seems: export it again, or save it as Parquet",
+        ),
+        "memory": (
+            "E190",
+            "reading needs more memory than is allowed",
+            "declare fewer columns, or save the file as Parquet",
+        ),
+        "version": (
+            "E190",
+            "the file has a version that cannot be read",
+            "save it again as SPSS .sav or as Stata 14 to 18 .dta",
+        ),
+        "open": ("E190", "the file cannot be opened", "check that it is not open elsewhere and that you may read it"),
     }
+    if reason in words:
+        code, what, remedy = words[reason]
+        return Problem(code, what, path.name, 1, remedy)
+    return damaged(
+        path, "it ends too early: truncated download?" if reason == "truncated" else "its contents are broken"
+    )
 
 
-def read(request: dict[str, Any]) -> None:
-    """Read one file as asked, and leave `data.arrow` and `about.json` in the folder named."""
-    folder, reader = Path(request["folder"]), _reader(request["kind"])
-    options: dict[str, Any] = {"encoding": request["encoding"]} if request["encoding"] else {}
-    if request["kind"] != "por":
-        options["user_missing"] = True
-    _, meta = reader(request["path"], metadataonly=True, **options)
-    about = describe(meta)
-    if request["columns"] is not None:
-        wanted = [name for name in request["columns"] if name in set(about["columns"])]
-        if wanted:
-            frame, meta = reader(request["path"], usecols=wanted, **options)
-            about["missing_user_values"] = describe(meta)["missing_user_values"]
-            _write(frame, folder / "data.arrow")
-    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+def parse_reply(data: bytes) -> tuple[dict[str, Any], pa.Table]:
+    """Read what the child sent; ValueError where it is not a whole reply."""
+    with pa.ipc.open_stream(pa.py_buffer(data)) as stream:
+        table = stream.read_all()
+    table.validate(full=True)
+    text = (table.schema.metadata or {}).get(worker.REPLY_KEY)
+    if text is None:
+        raise ValueError("reply without metadata")
+    return json.loads(text), table
 
 
-def _write(frame: Any, path: Path) -> None:
-    """Write numbers as float64, text as text, and Stata's letters into a companion column of their own."""
-    import pyarrow as pa
-    from pyarrow import feather
-
-    columns: dict[str, Any] = {}
-    for name in frame.columns:
-        values = frame[name].tolist()
-        numbers = [
-            value if isinstance(value, int | float) and not isinstance(value, bool) else None for value in values
-        ]
-        letters = [value if isinstance(value, str) else None for value in values]
-        others = any(value is not None and not isinstance(value, int | float | str | bool) for value in values)
-        has_number = any(value is not None and value == value for value in numbers)
-        if others:
-            columns[name] = pa.array([None if value is None else str(value) for value in values], pa.string())
-        elif any(value is not None for value in letters):
-            single = all(value is None or (len(value) == 1 and value.isalpha()) for value in letters)
-            if single and has_number:
-                columns[name] = pa.array(numbers, pa.float64())
-                columns[f"{name}__reason"] = pa.array([None if v is None else f".{v}" for v in letters], pa.string())
-            else:
-                columns[name] = pa.array([None if v is None else str(v).rstrip() for v in values], pa.string())
-        else:
-            columns[name] = pa.array(numbers, pa.float64())
-    feather.write_feather(pa.table(columns), str(path), compression="uncompressed")
+def _run(request: Mapping[str, Any], seconds: float) -> bytes | None:
+    """Start the child, wait for its reply and end it whatever happens; None where time ran out."""
+    command = [sys.executable, "-P", "-B", worker.__file__, json.dumps(request)]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_environment()
+    ) as process:
+        try:
+            return process.communicate(timeout=seconds)[0]
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            process.kill()
 
 
-def main() -> int:
-    """Read a request, serve it, and say nothing."""
-    request = json.loads(sys.stdin.read())
-    limit(int(request["seconds"]))
+def read_guarded(
+    path: Path,
+    format: str,
+    columns: Sequence[str] | None,
+    encoding: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    rows: bool = True,
+) -> tuple[dict[str, Any], pa.Table]:
+    """Read the declared columns of an SPSS or Stata file in a limited child process.
+
+    Parameters
+    ----------
+    path
+        The file.
+    format
+        ``"sav"`` (also .zsav) or ``"dta"``.
+    columns
+        Columns wanted; None for all. Where one is absent no row is read.
+    encoding
+        Encoding to use instead of the file's own.
+    limits
+        Time and memory allowed.
+    rows
+        Whether rows are read, or only what the file says about its columns.
+
+    Returns
+    -------
+    reply, table
+        What the file says (`worker.describe`), and the columns.
+
+    Raises
+    ------
+    InputError
+        E190 where the file is damaged or the child died or hit a limit, E170 where its text does not fit its encoding.
+    """
+    seconds = limits.seconds_for(path.stat().st_size)
+    request = {
+        "path": str(path.resolve()),
+        "format": format,
+        "columns": None if columns is None else list(columns),
+        "rows": rows,
+        "encoding": encoding,
+        "seconds": seconds,
+        "address_bytes": limits.address_bytes,
+    }
+    data = _run(request, seconds)
+    if data is None:
+        raise InputError([_problem("time", path, seconds)], path.name)
     try:
-        read(request)
-    except MemoryError:
-        return 3
-    except Exception:  # noqa: BLE001 - whatever the parser meets is one answer: it could not be read
-        return 4
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        reply, table = parse_reply(data)
+    except (ValueError, OSError, pa.ArrowException):
+        raise InputError([damaged(path, "the reader broke off on it")], path.name) from None
+    if "error" in reply:
+        raise InputError([_problem(reply["error"], path, seconds)], path.name)
+    return reply, table

@@ -1,239 +1,130 @@
-"""Files to source tables: kinds of missing kept apart, only declared columns read, nothing guessed in silence."""
+"""The door for microdata: one call for every format, and what to say when SQL stumbles over a file later."""
 
 from __future__ import annotations
 
-import difflib
-import json
-import subprocess
-import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pandas as pd
+import duckdb
 
 from riskmodels.errors import InputError, Problem, raise_if_stopping
-from riskmodels.survey.readers.looks import looks_like, mojibake
-from riskmodels.survey.readers.tables import csv_columns, parquet_columns
-from riskmodels.survey.source import REASON_SUFFIX, ColumnInfo, SourceTable
+from riskmodels.survey.readers import names
+from riskmodels.survey.readers.columnar import read_columnar
+from riskmodels.survey.readers.delimited import read_delimited
+from riskmodels.survey.readers.guarded import DEFAULT_LIMITS, Limits
+from riskmodels.survey.readers.labelled import read_labelled
+from riskmodels.survey.readers.signatures import WORDS, format_of
+from riskmodels.survey.source import SourceTable
 
-BINARY = ("sav", "zsav", "dta", "por")
-FORMATS = (*BINARY, "csv", "parquet")
-#: Seconds of processor time that reading may take, and more per megabyte.
-LEAST_SECONDS, SECONDS_PER_MEGABYTE = 60, 2
 
-
-def read_source(path: str | Path, columns: Sequence[str] | None = None, *, encoding: str = "") -> SourceTable:
-    """Read the declared columns of a data file.
+def read_source(
+    path: str | Path,
+    columns: Sequence[str] | None = None,
+    encoding: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> SourceTable:
+    r"""Read the declared columns of a survey file, raw: no code becomes a label, no kind of missing becomes another.
 
     Parameters
     ----------
     path
-        .sav, .zsav, .por (SPSS), .dta (Stata), .csv (UTF-8) or .parquet.
+        SPSS (.sav, .zsav), Stata (.dta), .csv or .parquet.
     columns
-        Columns to read; all of them if omitted. CSV and Parquet files are left on disk and read by SQL.
+        Columns to read (`Codebook.columns()`); None for all.
     encoding
-        Encoding of the labels, where the file declares a wrong one.
+        Encoding of the file's text, where the file's own word is wrong or it has none.
+    limits
+        Time and memory allowed to the child process that parses SPSS and Stata files.
 
     Returns
     -------
     SourceTable
-        Raw values, user-missing codes still among them, and the labels that the file holds.
+        SPSS and Stata: in memory, user-missing codes as they stand (888 is 888), Stata's extended missing values as
+        text (``".a"`` to ``".z"``) in a companion column ``NAME__reason``; dates are numbers, as stored. CSV and
+        Parquet: the columns are described and the rows stay in the file; `SourceTable.connect` reads them. `notes`
+        says what a reader of the results should know.
 
     Raises
     ------
     InputError
-        E190 for a file that cannot be read, E132 for declared columns that are absent, E170 for garbled text.
+        E132 declared columns absent (all of them, with the nearest names); E170 text in another encoding than said;
+        E190 missing, empty, damaged, renamed or protected files.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "children.csv")
+    ...     _ = path.write_text("country;age\nNA;13\nNO;14\n")
+    ...     source = read_source(path, columns=["country"])
+    ...     rows = source.connect().execute("SELECT country FROM source").fetchall()
+    >>> source.delimiter, rows
+    (';', [('NA',), ('NO',)])
     """
-    path = Path(path)
-    kind = _kind(path)
-    if kind in BINARY:
-        return _read_binary(path, kind, columns, encoding)
-    found = csv_columns(path) if kind == "csv" else parquet_columns(path)
-    names = [column.name for column in found.columns]
-    _require(columns, names, path)
-    wanted = names if columns is None else [name for name in names if name in set(columns)]
-    kept = tuple(column for column in found.columns if column.name in set(wanted))
-    return SourceTable(kept, None, path, kind, tuple(names), found.encoding, delimiter=found.delimiter)
+    return _read(Path(path), columns, encoding, limits, rows=True)
 
 
-def list_columns(path: str | Path, *, encoding: str = "") -> SourceTable:
-    """Read only what a file says of its columns, and no row."""
-    path = Path(path)
-    kind = _kind(path)
-    if kind not in BINARY:
-        return read_source(path)
-    about, _ = _guarded(path, kind, None, encoding)
-    columns = tuple(_info(name, about, None) for name in about["columns"])
-    return SourceTable(columns, None, path, kind, tuple(about["columns"]), about["encoding"], about["response_sets"])
-
-
-def source_from_frame(frame: pd.DataFrame, labels: Mapping[str, str] | None = None) -> SourceTable:
-    """Take a frame in memory as a source; the frame itself is not changed.
+def list_columns(path: str | Path, encoding: str | None = None, limits: Limits = DEFAULT_LIMITS) -> SourceTable:
+    """Describe every column of a survey file without reading a row: for the first draft of a codebook.
 
     Parameters
     ----------
-    frame
-        Numbers and text; booleans and categories are taken as numbers and text.
-    labels
-        Words for the columns.
+    path, encoding, limits
+        As in `read_source`.
+
+    Returns
+    -------
+    SourceTable
+        Names, labels, value labels, missing codes and ranges, measures and response sets. The frame of an SPSS or
+        Stata file has its columns and no rows; whether a Stata column holds unlabelled extended missing values is only
+        known after `read_source`.
+
+    Raises
+    ------
+    InputError
+        E170, E190 as in `read_source`.
     """
-    columns, data = [], {}
-    for name in frame.columns:
-        values = frame[name]
-        if isinstance(values.dtype, pd.CategoricalDtype):
-            values = values.astype(object)
-        numeric = pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)
-        if numeric:
-            data[str(name)] = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-        else:
-            data[str(name)] = np.array([None if pd.isna(v) else str(v) for v in values], dtype=object)
-        columns.append(ColumnInfo(str(name), (labels or {}).get(str(name), ""), numeric=numeric))
-    plain = pd.DataFrame(data)
-    return SourceTable(tuple(columns), plain, Path("frame"), "frame", tuple(str(name) for name in frame.columns))
+    return _read(Path(path), None, encoding, limits, rows=False)
 
 
-def _kind(path: Path) -> str:
-    """Format by the file's name, if its first bytes do not say otherwise (E190)."""
-    kind = path.suffix.lower().lstrip(".")
-    problem: tuple[str, str] | None = None
-    if not path.exists():
-        problem = ("the file is not there", "check the name, and that it lies beside the codebook")
-    elif not path.is_file():
-        problem = ("this is a folder, not a file", "name the data file")
-    elif path.stat().st_size == 0:
-        problem = ("the file is empty (0 bytes)", "truncated download? get it again")
-    elif kind not in FORMATS:
-        problem = (f"no format of that ending (.{kind})", f"use one of {', '.join('.' + name for name in FORMATS)}")
-    else:
-        with path.open("rb") as handle:
-            head = handle.read(512)
-        seen = looks_like(head)
-        if (
-            seen is not None
-            and seen.format != kind
-            and not (kind in ("sav", "zsav") and seen.format in ("sav", "zsav"))
-        ):
-            problem = (f"the name says .{kind}, the first bytes look like {seen.words}", seen.remedy)
-        elif kind in ("sav", "zsav", "parquet") and seen is None:
-            problem = (
-                f"the first bytes are not those of a .{kind} file",
-                "truncated, encrypted or renamed? export it again",
-            )
-    if problem is not None:
-        raise InputError([Problem("E190", problem[0], path.name, 1, problem[1])], path.name)
-    return kind
+def _read(
+    path: Path, columns: Sequence[str] | None, encoding: str | None, limits: Limits, *, rows: bool
+) -> SourceTable:
+    format = format_of(path)
+    raise_if_stopping(names.check_encoding_name(encoding, path.name), path.name)
+    if format == "csv":
+        return read_delimited(path, columns, encoding)
+    if format == "parquet":
+        return read_columnar(path, columns)
+    return read_labelled(path, format, columns, encoding, limits, rows=rows)
 
 
-def _require(columns: Sequence[str] | None, present: Sequence[str], path: Path) -> None:
-    """E132: every declared column that the file does not have, with the nearest names."""
-    problems = []
-    folded = {name.casefold().strip(): name for name in present}
-    for name in columns or ():
-        if name in set(present):
-            continue
-        near = [folded[n] for n in difflib.get_close_matches(name.casefold().strip(), list(folded), n=2, cutoff=0.6)]
-        hint = f"did you mean {' or '.join(near)}?" if near else "correct the codebook, or export the column"
-        problems.append(Problem("E132", "a declared column is not in the file", name, 1, hint))
-    raise_if_stopping(problems, path.name)
+@contextmanager
+def reading(source: SourceTable) -> Iterator[None]:
+    """Turn what SQL says about a broken row into E190, without the row.
 
+    A database error quotes the line it stumbled over. Every statement that reads rows of a `SourceTable` belongs inside
+    ``with reading(source):``.
 
-def _guarded(
-    path: Path, kind: str, columns: Sequence[str] | None, encoding: str
-) -> tuple[dict[str, Any], pd.DataFrame | None]:
-    """Let a limited process read the file; what it found, and the columns."""
-    import pyarrow.feather as feather
+    Parameters
+    ----------
+    source
+        The table being read.
 
-    size = path.stat().st_size
-    seconds = LEAST_SECONDS + int(SECONDS_PER_MEGABYTE * size / 1e6)
-    with tempfile.TemporaryDirectory(prefix="riskmodels-") as folder:
-        request = {
-            "path": str(path.resolve()),
-            "kind": kind,
-            "columns": None if columns is None else list(columns),
-            "encoding": encoding,
-            "folder": folder,
-            "seconds": seconds,
-        }
-        script = Path(__file__).with_name("guarded.py")
-        try:
-            ended = subprocess.run(
-                [sys.executable, "-I", str(script)],
-                input=json.dumps(request).encode(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=2 * seconds,
-                check=False,
-            )
-            code = ended.returncode
-        except subprocess.TimeoutExpired:
-            code = -1
-        about = Path(folder) / "about.json"
-        if code != 0 or not about.exists():
-            raise InputError([_unreadable(path, kind, size, code)], path.name)
-        data = Path(folder) / "data.arrow"
-        frame = feather.read_table(str(data), memory_map=False).to_pandas() if data.exists() else None
-        return json.loads(about.read_text(encoding="utf-8")), frame
-
-
-def _unreadable(path: Path, kind: str, size: int, code: int) -> Problem:
-    why = {
-        -1: "reading took too long",
-        3: "reading needed too much memory",
-        -9: "reading was stopped",
-        -24: "reading took too long",
-    }
-    what = why.get(code, f"the file cannot be read as .{kind} ({size:,} bytes)")
-    return Problem(
-        "E190", what, path.name, 1, "truncated download? open and save it again with the program it comes from"
-    )
-
-
-def _read_binary(path: Path, kind: str, columns: Sequence[str] | None, encoding: str) -> SourceTable:
-    about, _ = _guarded(path, kind, None, encoding)
-    _require(columns, about["columns"], path)
-    wanted = list(about["columns"] if columns is None else columns)
-    about, frame = _guarded(path, kind, wanted, encoding)
-    frame = pd.DataFrame(index=range(about["rows"] or 0)) if frame is None else frame
-    infos = tuple(_info(name, about, frame) for name in wanted)
-    garbled = sorted(
-        {info.name for info in infos if mojibake(info.label) or any(map(mojibake, info.value_labels.values()))}
-    )
-    if garbled:
+    Raises
+    ------
+    InputError
+        E190 in place of any database error.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
         problem = Problem(
-            "E170",
-            f"labels look garbled: read as {about['encoding'] or 'an unknown encoding'}",
-            ", ".join(garbled[:8]),
-            len(garbled),
-            'read with encoding="utf-8" (or "windows-1252"), or save the file again as UTF-8',
+            "E190",
+            f"{WORDS.get(source.format, 'the table')} could be opened but not read to its end ({type(error).__name__})",
+            source.path.name,
+            1,
+            "the file is damaged, or a line has other fields than the header: export it again",
         )
-        raise InputError([problem], path.name)
-    return SourceTable(infos, frame, path, kind, tuple(about["columns"]), about["encoding"], about["response_sets"])
-
-
-def _info(name: str, about: Mapping[str, Any], frame: pd.DataFrame | None) -> ColumnInfo:
-    labels = {code: str(label) for code, label in about["value_labels"].get(name, [])}
-    ranges = about["missing_ranges"].get(name, [])
-    missing = [code for code in labels if any(_inside(code, low, high) for low, high in ranges)]
-    missing += [low for low, high in ranges if low == high and low not in missing]
-    missing += [f".{letter}" for letter in about["missing_user_values"].get(name, [])]
-    return ColumnInfo(
-        name,
-        about["labels"].get(name, ""),
-        {
-            f".{code}" if isinstance(code, str) and len(code) == 1 and code.isalpha() else code: label
-            for code, label in labels.items()
-        },
-        tuple(missing),
-        numeric=frame is None or pd.api.types.is_numeric_dtype(frame[name]),
-        has_reason=frame is not None and name + REASON_SUFFIX in frame,
-        measure={"nominal": "nominal", "ordinal": "ordinal", "scale": "scale"}.get(about["measure"].get(name, ""), ""),
-    )
-
-
-def _inside(code: object, low: object, high: object) -> bool:
-    if isinstance(code, int | float) and isinstance(low, int | float) and isinstance(high, int | float):
-        return low <= code <= high
-    return code == low
+        raise InputError([problem], source.path.name) from None
