@@ -162,10 +162,13 @@ def counted(
     dict
         Set -> rows of its values, in the order of the set, and the count last.
     """
-    wanted = list(dict.fromkeys(sets))
-    found: dict[tuple[str, ...], list[tuple[object, ...]]] = {one: [] for one in wanted}
-    for start in range(0, len(wanted), SETS_PER_STATEMENT):
-        batch = wanted[start : start + SETS_PER_STATEMENT]
+    orders: dict[frozenset[str], list[tuple[str, ...]]] = {}
+    for one in dict.fromkeys(sets):
+        orders.setdefault(frozenset(one), []).append(one)
+    found: dict[tuple[str, ...], list[tuple[object, ...]]] = {one: [] for same in orders.values() for one in same}
+    distinct = [same[0] for same in orders.values()]
+    for start in range(0, len(distinct), SETS_PER_STATEMENT):
+        batch = distinct[start : start + SETS_PER_STATEMENT]
         names = list(dict.fromkeys(name for one in batch for name in one))
         places = {name: place for place, name in enumerate(names)}
         groups = ", ".join(f"({', '.join(one)})" for one in batch)
@@ -173,10 +176,10 @@ def counted(
         rows = connection.execute(
             f"SELECT {', '.join(names)}, count(*), {', '.join(marks)} FROM {table} GROUP BY GROUPING SETS ({groups})"
         ).fetchall()
-        by_mark = {_marks(one, names): one for one in batch}
+        by_mark = {_marks(one, names): orders[frozenset(one)] for one in batch}
         for row in rows:
-            one = by_mark[row[len(names) + 1 :]]
-            found[one].append((*(row[places[name]] for name in one), row[len(names)]))
+            for one in by_mark[row[len(names) + 1 :]]:
+                found[one].append((*(row[places[name]] for name in one), row[len(names)]))
     return found
 
 
