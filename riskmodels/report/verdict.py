@@ -11,6 +11,7 @@ from typing import Any
 
 from riskmodels.errors import Problem
 from riskmodels.report.export import SYNTHETIC_BANNER
+from riskmodels.survey.checks.catalogue import RULES
 
 #: What the first letter of a code means, in the order in which problems are shown.
 SEVERITIES: dict[str, tuple[str, str, str]] = {
@@ -75,6 +76,18 @@ def say_verdict(problems: Sequence[Problem]) -> str:
     return f"{'Not ready' if counts['E'] else 'Ready'}: {', '.join(words)}."
 
 
+def count_in_words(one: Problem) -> str:
+    """Give the count with what it counts.
+
+    Examples
+    --------
+    >>> count_in_words(Problem("W143", "fewer than five countries", "KEN", 3, "read the prior sensitivity"))
+    '3 countries'
+    """
+    rule = RULES.get(one.code)
+    return f"{one.count:,} {rule.unit[one.count != 1]}" if rule else f"{one.count:,}"
+
+
 def render_text(problems: Sequence[Problem], checked: Checked, width: int = 100) -> str:
     """Render the verdict for a terminal.
 
@@ -107,7 +120,7 @@ def render_text(problems: Sequence[Problem], checked: Checked, width: int = 100)
             lines += ["", f"{many.upper()} ({words})"]
         for one in chosen:
             lines += _wrapped(f"{one.code}  ", one.what, width)
-            lines += _wrapped("      where: ", f"{one.where} (count: {one.count:,})", width)
+            lines += _wrapped("      where: ", f"{one.where} ({count_in_words(one)})", width)
             lines += _wrapped("      -> ", one.remedy, width)
     return "\n".join(lines)
 
@@ -125,7 +138,7 @@ def render_json(problems: Sequence[Problem], checked: Checked) -> str:
     -------
     str
         An object with `title`, `file`, `rows`, `eligible`, `synthetic`, `ready`, `verdict`, and `problems`: a list of
-        objects with `code`, `severity`, `what`, `where`, `count`, `remedy`.
+        objects with `code`, `severity`, `what`, `where`, `count`, `unit` (what is counted), `remedy`.
 
     Examples
     --------
@@ -148,6 +161,7 @@ def render_json(problems: Sequence[Problem], checked: Checked) -> str:
                 "what": one.what,
                 "where": one.where,
                 "count": one.count,
+                "unit": RULES[one.code].unit[1] if one.code in RULES else "",
                 "remedy": one.remedy,
             }
             for one in sort_problems(problems)
@@ -172,12 +186,12 @@ table { border-collapse: collapse; width: 100%; table-layout: fixed; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .55rem .4rem 0; border-bottom: 1px solid #ddd;
          overflow-wrap: break-word; }
 th { font-size: .8rem; color: #555; font-weight: 600; border-bottom: 2px solid #999; }
-.code { width: 4.3rem; font-weight: 700; white-space: nowrap; } .where { width: 27%; }
-.count { width: 4.6rem; text-align: right; padding-right: 1.1rem; } .remedy { width: 30%; }
+.code { width: 4rem; font-weight: 700; white-space: nowrap; } .where { width: 20%; }
+.count { width: 7.2rem; } .remedy { width: 27%; }
 .E .code { color: #b00020; } .W .code { color: #8a5300; } .I .code { color: #37506b; }
 footer { color: #555; font-size: .85rem; margin-top: 1.2rem; }
-@media print { body { font-size: 10.5px; margin: 0; max-width: none; padding: 0; } tr { break-inside: avoid; }
-  h2 { break-after: avoid; } .verdict, .banner { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+@media print { html { font-size: 11px; } body { font-size: 11px; line-height: 1.3; margin: 0; max-width: none; padding: 0; }
+  th, td { padding: .22rem .5rem .22rem 0; } tr { break-inside: avoid; } h2 { break-after: avoid; margin-top: .7rem; } .verdict, .banner { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   @page { size: A4; margin: 14mm; } }
 """
 
@@ -207,7 +221,7 @@ def render_html(problems: Sequence[Problem], checked: Checked) -> str:
 {banner}<header><h1>{escape(checked.title)}</h1>
 <p class="file">{escape(checked.file)}: {escape(checked.size)}</p></header>
 <p class="verdict {"stop" if stops else "ready"}">{escape(say_verdict(problems))}</p>
-{tables}<footer>Count: rows, codes, levels or countries concerned. No child's answer is on this page.</footer>
+{tables}<footer>Counts of answers by fewer than 10 children are not shown. No child's answer is on this page.</footer>
 </body>
 </html>
 """
@@ -220,11 +234,11 @@ def _section(letter: str, problems: Sequence[Problem]) -> str:
     _, many, words = SEVERITIES[letter]
     rows = "\n".join(
         f'<tr><td class="code">{escape(one.code)}</td><td>{escape(one.what)}</td><td class="where">{escape(one.where)}'
-        f'</td><td class="count">{one.count:,}</td><td class="remedy">{escape(one.remedy)}</td></tr>'
+        f'</td><td class="count">{escape(count_in_words(one))}</td><td class="remedy">{escape(one.remedy)}</td></tr>'
         for one in chosen
     )
     return f"""<section class="{letter}"><h2>{many.capitalize()} <small>({escape(words)})</small></h2>
-<table><thead><tr><th class="code">Code</th><th>What</th><th class="where">Where</th><th class="count">Count</th>
+<table><thead><tr><th class="code">Code</th><th>What</th><th class="where">Where</th><th class="count">How many</th>
 <th class="remedy">What to do</th></tr></thead>
 <tbody>
 {rows}

@@ -78,12 +78,14 @@ def profile_spellings(
         number = number_of(value, numeric=numeric)
         parts += ["0"] * 4 if numeric else [
             "0" if name == design.weight else f"count(DISTINCT {value}) - count(DISTINCT ltrim({value}, '0'))",
-            f"count(*) FILTER (regexp_full_match({value}, {literal(SCIENTIFIC)}))",
-            f"count(*) FILTER (regexp_full_match({value}, {literal(TEXT_KINDS['date'])}))",
-            f"count(*) FILTER (regexp_full_match({value}, {literal(TEXT_KINDS['comma'])}))",
+            f"count(DISTINCT {value}) FILTER (regexp_full_match({value}, {literal(SCIENTIFIC)}))",
+            f"count(DISTINCT {value}) FILTER (regexp_full_match({value}, {literal(TEXT_KINDS['date'])}))",
+            f"count(DISTINCT {value}) FILTER (regexp_full_match({value}, {literal(TEXT_KINDS['comma'])}))",
         ]  # fmt: skip
         parts.append(
-            "0" if name == design.weight else f"count(*) FILTER (isfinite({number}) AND {number} <> floor({number}))"
+            "0"
+            if name == design.weight
+            else f"count(DISTINCT {number}) FILTER (isfinite({number}) AND {number} <> floor({number}))"
         )
     sums = ", ".join(f"coalesce(sum(c{place}), 0)::BIGINT" for place in range(len(parts)))
     inner = ", ".join(f"{part} AS c{place}" for place, part in enumerate(parts))

@@ -61,7 +61,8 @@ def profile_source(source: SourceTable, codebook: Codebook, by: Sequence[str] = 
     parts: dict[str, Part] = {**codebook.variables, **codebook.indicators}
     by = tuple(name for name in by if (part := codebook.variables.get(name)) is not None and not part.is_number)
     with open_source(source) as connection:
-        columns = make_tidy(connection, source, codebook.columns())
+        design = (codebook.design.stratum, codebook.design.psu, codebook.design.child_id, codebook.design.weight)
+        columns = make_tidy(connection, source, codebook.columns(), [name for name in design if name is not None])
         rows, wide, twins = _first_look(connection, columns, parts)
         reader = Reader(codebook, columns.kinds)
         eligible, kept, country_rows, lost = _make_base(connection, codebook, columns, reader)

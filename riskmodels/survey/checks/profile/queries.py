@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import duckdb
 
@@ -74,11 +75,9 @@ def open_source(source: SourceTable) -> duckdb.DuckDBPyConnection:
     What the database says is dropped on purpose: it quotes the value that it stumbled over.
     """
     try:
-        connection = source.connect()
-        connection.execute(f"SELECT * FROM {VIEW} LIMIT 0")
+        return source.connect()
     except (duckdb.Error, TypeError, ValueError):
         raise InputError([_unreadable()], source.path.name) from None
-    return connection
 
 
 def _unreadable() -> Problem:
@@ -87,15 +86,24 @@ def _unreadable() -> Problem:
     )
 
 
-def make_tidy(connection: duckdb.DuckDBPyConnection, source: SourceTable, declared: Sequence[str]) -> Columns:
-    """Create ``tidy``: declared columns as DOUBLE or trimmed text, empty (and NaN) as NULL.
+def make_tidy(
+    connection: duckdb.DuckDBPyConnection, source: SourceTable, declared: Sequence[str], trimmed: Collection[str]
+) -> Columns:
+    """Create ``tidy``: declared columns as DOUBLE (NaN as NULL) or text.
+
+    Text is trimmed (and NULL where nothing is left) in the columns `trimmed`; elsewhere that costs less once values
+    are counted, see `texts_read`.
 
     Raises
     ------
     InputError
         E163 where values cannot be brought to one type.
     """
-    types = {row[0]: str(row[1]).upper() for row in connection.execute(f"DESCRIBE {VIEW}").fetchall()}
+    try:
+        described = connection.execute(f"DESCRIBE {VIEW}").fetchall()
+    except (duckdb.Error, TypeError, ValueError):
+        raise InputError([_unreadable()], source.path.name) from None
+    types = {row[0]: str(row[1]).upper() for row in described}
     kinds: dict[str, ColumnKind] = {}
     parts: list[str] = []
     for place, name in enumerate(declared):
@@ -105,11 +113,10 @@ def make_tidy(connection: duckdb.DuckDBPyConnection, source: SourceTable, declar
         kinds[name] = ColumnKind(numeric, has_reason)
         raw = quoted(name) if name in types else "NULL"
         number = f"TRY_CAST({raw} AS DOUBLE)"
-        value = (
-            f"CASE WHEN NOT isnan({number}) THEN {number} END"
-            if numeric
-            else f"nullif(trim(CAST({raw} AS VARCHAR)), '')"
-        )
+        text = f"CAST({raw} AS VARCHAR)"
+        value = f"CASE WHEN NOT isnan({number}) THEN {number} END" if numeric else text
+        if name in trimmed and not numeric:
+            value = clean(text)
         parts.append(f"{value} AS v{place}")
         if has_reason:
             parts.append(f"CAST({quoted(name + REASON_SUFFIX)} AS VARCHAR) AS r{place}")
@@ -121,6 +128,11 @@ def make_tidy(connection: duckdb.DuckDBPyConnection, source: SourceTable, declar
     except duckdb.Error:
         raise InputError([_unreadable()], source.path.name) from None
     return Columns(tuple(declared), kinds, tuple(name for name in declared if name not in types))
+
+
+def clean(text: str) -> str:
+    """SQL value: a text without spaces around it, NULL where nothing is left."""
+    return f"nullif(trim({text}), '')"
 
 
 def kind_of_value(name: str, *, numeric: bool) -> str:
@@ -140,16 +152,25 @@ def number_of(name: str, *, numeric: bool) -> str:
     return name if numeric else f"TRY_CAST({name} AS DOUBLE)"
 
 
-def texts_read(connection: duckdb.DuckDBPyConnection, texts: Iterable[str]) -> dict[str, tuple[float | None, str]]:
-    """Read distinct texts as SQL reads them: the number each is, and its kind of value."""
+class Text(NamedTuple):
+    """A text as SQL reads it: trimmed (None where empty), the number it is, and its kind of value."""
+
+    trimmed: str | None
+    number: float | None
+    kind: str
+
+
+def texts_read(connection: duckdb.DuckDBPyConnection, texts: Iterable[str]) -> dict[str, Text]:
+    """Read distinct texts as SQL reads them."""
     distinct = sorted(set(texts))
     if not distinct:
         return {}
     rows = connection.execute(
-        f"SELECT t, TRY_CAST(t AS DOUBLE), {kind_of_value('t', numeric=False)} FROM (SELECT unnest(?::VARCHAR[]) AS t)",
+        f"SELECT raw, t, {number_of('t', numeric=False)}, {kind_of_value('t', numeric=False)} "
+        f"FROM (SELECT raw, {clean('raw')} AS t FROM (SELECT unnest(?::VARCHAR[]) AS raw))",
         [distinct],
     ).fetchall()
-    return {row[0]: (row[1], row[2]) for row in rows}
+    return {row[0]: Text(*row[1:]) for row in rows}
 
 
 def counted(
@@ -162,10 +183,13 @@ def counted(
     dict
         Set -> rows of its values, in the order of the set, and the count last.
     """
-    wanted = list(dict.fromkeys(sets))
-    found: dict[tuple[str, ...], list[tuple[object, ...]]] = {one: [] for one in wanted}
-    for start in range(0, len(wanted), SETS_PER_STATEMENT):
-        batch = wanted[start : start + SETS_PER_STATEMENT]
+    orders: dict[frozenset[str], list[tuple[str, ...]]] = {}
+    for one in dict.fromkeys(sets):
+        orders.setdefault(frozenset(one), []).append(one)
+    found: dict[tuple[str, ...], list[tuple[object, ...]]] = {one: [] for same in orders.values() for one in same}
+    distinct = [same[0] for same in orders.values()]
+    for start in range(0, len(distinct), SETS_PER_STATEMENT):
+        batch = distinct[start : start + SETS_PER_STATEMENT]
         names = list(dict.fromkeys(name for one in batch for name in one))
         places = {name: place for place, name in enumerate(names)}
         groups = ", ".join(f"({', '.join(one)})" for one in batch)
@@ -173,10 +197,10 @@ def counted(
         rows = connection.execute(
             f"SELECT {', '.join(names)}, count(*), {', '.join(marks)} FROM {table} GROUP BY GROUPING SETS ({groups})"
         ).fetchall()
-        by_mark = {_marks(one, names): one for one in batch}
+        by_mark = {_marks(one, names): orders[frozenset(one)] for one in batch}
         for row in rows:
-            one = by_mark[row[len(names) + 1 :]]
-            found[one].append((*(row[places[name]] for name in one), row[len(names)]))
+            for one in by_mark[row[len(names) + 1 :]]:
+                found[one].append((*(row[places[name]] for name in one), row[len(names)]))
     return found
 
 

@@ -83,7 +83,7 @@ class Unit(NamedTuple):
 
 
 class Spelling(NamedTuple):
-    """How the codes of a design column are written.
+    """How the codes of a design column are written: distinct codes of each kind, summed over countries.
 
     `twice` counts codes that stand with and without leading zeros.
     """
@@ -160,6 +160,10 @@ class Profile:
     twins: tuple[tuple[str, str], ...] = ()
     by: tuple[str, ...] = ()
     groups: tuple[Group, ...] = ()
+
+    def __repr__(self) -> str:
+        """Say what it is, never what is in it."""
+        return f"Profile({self.rows:,} rows, {self.eligible:,} eligible, {len(self.answers)} questions)"
 
     @property
     def countries(self) -> tuple[str, ...]:

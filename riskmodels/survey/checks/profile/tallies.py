@@ -9,7 +9,16 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from riskmodels.survey.checks.profile.queries import Columns, counted, kind_of_value, literal, number_of, texts_read
+from riskmodels.survey.checks.profile.queries import (
+    Columns,
+    Text,
+    clean,
+    counted,
+    kind_of_value,
+    literal,
+    number_of,
+    texts_read,
+)
 from riskmodels.survey.checks.profile.reading import (
     EMPTY,
     UNDECLARED,
@@ -41,6 +50,18 @@ class _Layout(NamedTuple):
     keys: tuple[str, ...]
 
 
+def read_raw(value: Any, reason: str | None, *, numeric: bool, known: Mapping[str, Text]) -> tuple[Raw, str]:
+    """Turn what SQL gives for one distinct value into a raw value and its kind."""
+    nothing = Raw(None, None, reason), "empty" if reason is None else "reason"
+    if value is None:
+        return nothing
+    if not numeric:
+        text = known[value]
+        return (Raw(text.number, text.trimmed, reason), text.kind) if text.trimmed is not None else nothing
+    size = "infinite" if math.isinf(value) else "number" if value == math.floor(value) else "fraction"
+    return Raw(value, None, reason), size
+
+
 def raw_values(
     connection: duckdb.DuckDBPyConnection, columns: Columns, names: Sequence[str], rows: Rows, start: int
 ) -> list[dict[str, Raw]]:
@@ -50,14 +71,10 @@ def raw_values(
         places.append((name, start, columns.kinds[name]))
         start += len(columns.keys(name))
     texts = {row[at] for _, at, kind in places if not kind.numeric for row in rows if row[at] is not None}
-    numbers = texts_read(connection, texts)
+    known = texts_read(connection, texts)
     return [
         {
-            name: Raw(row[at], None, row[at + 1] if kind.has_reason else None)
-            if kind.numeric
-            else Raw(
-                None if row[at] is None else numbers[row[at]][0], row[at], row[at + 1] if kind.has_reason else None
-            )
+            name: read_raw(row[at], row[at + 1] if kind.has_reason else None, numeric=kind.numeric, known=known)[0]
             for name, at, kind in places
         }
         for row in rows
@@ -116,13 +133,14 @@ def _own_keys(columns: Columns, column: str, wide: frozenset[str]) -> tuple[str,
 
 def _binned(column: str, parts: Mapping[str, Part], columns: Columns) -> str:
     """SQL of a wide column's declared codes (else NULL) and of its kind of value."""
-    value, numeric = columns.value(column), columns.kinds[column].numeric
+    place, numeric = columns.value(column)[1:], columns.kinds[column].numeric
     readers = [part for part in parts.values() if column in own_columns(part)]
     codes: list[Code] = []
     for part in readers:
         for answers in (part.answers, *part.by_country.values()):
             if answers is not None and answers.column == column:
                 codes += [code for group in (*answers.levels.values(), *answers.missing.values()) for code in group]
+    value = f"v{place}" if numeric else clean(f"v{place}")
     number = number_of(value, numeric=numeric)
     numbers = [literal(found) for code in codes if (found := as_number(code)) is not None]
     texts = [literal(code) for code in codes if isinstance(code, str)] if not numeric else []
@@ -134,7 +152,7 @@ def _binned(column: str, parts: Mapping[str, Part], columns: Columns) -> str:
         cases = [f"WHEN {number} < {literal(float(low))} THEN 'below'"] if low is not None else []
         cases += [f"WHEN {number} > {literal(float(high))} THEN 'above'"] if high is not None else []
         kind = f"CASE {' '.join(cases)} ELSE {kind} END" if cases else kind
-    return f"CASE WHEN {' OR '.join(tests) or 'false'} THEN {value} END AS b{value[1:]}, {kind} AS k{value[1:]}"
+    return f"CASE WHEN {' OR '.join(tests) or 'false'} THEN {value} END AS b{place}, {kind} AS k{place}"
 
 
 def _tallies(
@@ -161,15 +179,8 @@ def _tallies(
     known = texts_read(connection, texts)
 
     def raw(row: tuple[Any, ...], column: str, keys: Sequence[str]) -> tuple[Raw, str]:
-        value = row[place[keys[0]]]
         reason = row[place[keys[-1]]] if columns.kinds[column].has_reason else None
-        if value is None:
-            return Raw(None, None, reason), "empty" if reason is None else "reason"
-        if not columns.kinds[column].numeric:
-            number, kind = known[value]
-            return Raw(number, value, reason), kind
-        size = "infinite" if math.isinf(value) else "number" if value == math.floor(value) else "fraction"
-        return Raw(value, None, reason), size
+        return read_raw(row[place[keys[0]]], reason, numeric=columns.kinds[column].numeric, known=known)
 
     found: Counter[tuple[str | None, bool, bool, Raw, str]] = Counter()
     for row in rows:
@@ -195,7 +206,7 @@ def _tallies(
 
 
 def _reading(reader: Reader, name: str, country: str | None, raw: Raw, kind: str, *, is_number: bool) -> Reading:
-    if raw is not NOT_KEPT and raw != NOT_KEPT:
+    if raw != NOT_KEPT:
         return reader.raw_reading(name, country, raw)
     return Reading(number=math.nan) if is_number and kind in ("number", "fraction", "below", "above") else UNDECLARED
 

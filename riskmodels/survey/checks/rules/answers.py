@@ -105,16 +105,20 @@ def _codes_in_words(wrong: list[Tally]) -> tuple[str, str]:
     """Name undeclared codes that stand on ten rows or more; the others are counted only."""
     rows: Counter[str | None] = Counter()
     for tally in wrong:
-        raw = tally.raw
-        text = (
-            None if raw == NOT_KEPT else raw.text or raw.reason or (f"{raw.number:g}" if raw.number is not None else "")
-        )
-        rows[text] += tally.rows
+        rows[_code(tally)] += tally.rows
     named = sorted(text for text, count in rows.items() if text and count >= SMALL_CELL and len(text) <= LONGEST_CODE)
     many = " or more" if None in rows else ""
-    codes = "1 code" if len(rows) == 1 else f"{len(rows)}{many} codes"
+    codes = "1 code" if len(rows) == 1 and not many else f"{len(rows)}{many} codes"
     detail = f"{codes} on {rows_in_words(sum(rows.values()))}"
     return (f": {listed(named)}" if named else ""), detail
+
+
+def _code(tally: Tally) -> str | None:
+    """Write an undeclared code; None where the column has too many values to keep each."""
+    if tally.raw == NOT_KEPT:
+        return None
+    text = tally.raw.text or tally.raw.reason or (f"{tally.raw.number:g}" if tally.raw.number is not None else "")
+    return text.removesuffix(".0")
 
 
 def _types_in_words(seen: list[Tally]) -> str:

@@ -84,7 +84,7 @@ def check_identifiers(profile: Profile, codebook: Codebook) -> list[Problem]:
         return []
     problems = []
     if found.repeated:
-        detail = f"{found.repeated:,} on {found.rows:,} rows, of which {found.identical:,} repeat another row in full"
+        detail = f"on {found.rows:,} rows, of which {found.identical:,} repeat another row in full"
         problems.append(problem("E150", where, found.repeated, detail))
     if found.empty:
         problems.append(problem("W150", where, found.empty))

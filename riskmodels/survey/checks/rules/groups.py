@@ -52,17 +52,18 @@ def check_small_bases(profile: Profile, codebook: Codebook) -> list[Problem]:
 
 
 def _bases(profile: Profile, codebook: Codebook) -> dict[str, dict[str, list[int]]]:
-    """Per indicator and country: children in the base, with a valid answer, with yes, and with any answer at all."""
+    """Per indicator and country: children in the base, with a valid answer, with yes, with no valid answer, undeclared."""
     found: dict[str, dict[str, list[int]]] = {}
     for name, indicator in codebook.indicators.items():
-        counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0])
         for tally in profile.analysed(name, asked=True):
             if tally.country is not None:
                 row, reading = counts[tally.country], tally.reading
                 row[0] += tally.rows * in_base(reading, indicator.base)
                 row[1] += tally.rows * (reading.level is not None)
                 row[2] += tally.rows * (reading.level == "yes")
-                row[3] += tally.rows * (tally.kind != "empty" and reading.missing not in NOT_TO_ANSWER)
+                row[3] += tally.rows * (tally.kind != "empty" and reading.missing not in (None, *NOT_TO_ANSWER))
+                row[4] += tally.rows * (reading.level is None and reading.missing is None)
         found[name] = dict(counts)
     return found
 
@@ -98,10 +99,12 @@ def check_extremes(profile: Profile, codebook: Codebook) -> list[Problem]:
     problems = []
     for name, counts in _bases(profile, codebook).items():
         extreme = sorted(
-            country for country, (_, valid, yes, _) in counts.items() if valid >= SMALLEST_BASE and yes in (0, valid)
+            country for country, (_, valid, yes, *_) in counts.items() if valid >= SMALLEST_BASE and yes in (0, valid)
         )
         silent = sorted(
-            country for country, (_, valid, _, given) in counts.items() if given >= SMALL_CELL and not valid
+            country
+            for country, (_, valid, _, given, other) in counts.items()
+            if given >= SMALL_CELL and not valid + other
         )
         for code, countries in (("W140", extreme), ("W146", silent)):
             if countries:
