@@ -98,3 +98,15 @@ def test_coverage_study_certifies_the_code_at_hand() -> None:
     assert result["tables"] >= 50
     assert 0.85 <= adjusted["coverage_90_cells"] <= 0.95
     assert adjusted["rmse_model_points"] < adjusted["rmse_direct_points"]
+
+
+def test_design_coverage_certifies_the_code_at_hand() -> None:
+    """95 % intervals cover 93-97 % under clustered informative sampling; a fit that ignores the design fails."""
+    result = json.loads((ROOT.parent / "benchmarks" / "results" / "design_coverage.json").read_text())
+    changed = [name for name, digest in result["code_sha256"].items() if hashes_of_code(name) != {name: digest}]
+    assert changed == [], "run python benchmarks/design_coverage.py again: the code it certifies has changed"
+    assert result["surveys"] >= 1000
+    for part in (value for name, value in result.items() if name.startswith("design effect")):
+        for name in ("model", "model by gender"):
+            assert 0.93 <= part[name]["0.95"]["covered"] <= 0.97
+        assert part["design ignored"]["0.95"]["covered"] < 0.90

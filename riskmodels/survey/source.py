@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,7 +116,9 @@ class SourceTable:
         import duckdb
 
         connection = duckdb.connect(":memory:", config=SQL_SETTINGS)
-        connection.execute("SET enable_progress_bar = false")
+        if "ipykernel" not in sys.modules or importlib.util.find_spec("ipywidgets"):
+            # A notebook without ipywidgets has no bar to switch off, and refuses to.
+            connection.execute("SET enable_progress_bar = false")
         if self.frame is not None:
             connection.register(VIEW, self.frame)
         else:

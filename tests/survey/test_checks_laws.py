@@ -260,7 +260,7 @@ def test_a_file_gives_the_problems_of_its_frame(tmp_path: Path, suffix: str) -> 
         connection.register("t", values)
         connection.execute(f"COPY t TO '{path}' (FORMAT {suffix})")
     infos = tuple(ColumnInfo(name, numeric=suffix == "parquet" and values[name].dtype == float) for name in values)
-    source = SourceTable(infos, None, path, suffix, tuple(values))
+    source = SourceTable(infos, None, path, suffix, tuple(values), delimiter="," if suffix == "csv" else "")
     assert check_survey(profile_source(source, codebook()), codebook(), source) == problems(values, codebook())
 
 

@@ -34,12 +34,17 @@ def check_small_bases(profile: Profile, codebook: Codebook) -> list[Problem]:
     small = [country for country in profile.countries if profile.country_rows[country] < SMALLEST_BASE]
     if small:
         problems.append(problem("W102", f"country: {country_names(profile, codebook, small)}", len(small)))
+    # Options of one question share their base: indicators with the same small countries are told together.
+    together: dict[tuple[str, ...], list[str]] = {}
     for name, counts in _bases(profile, codebook).items():
         low = sorted(
             country for country, (base, *_) in counts.items() if 0 < base < SMALLEST_BASE and country not in small
         )
         if low:
-            problems.append(problem("W102", f"{name}: {country_names(profile, codebook, low)}", len(low)))
+            together.setdefault(tuple(low), []).append(name)
+    for low_countries, names in together.items():
+        where = f"{listed(names)}: {country_names(profile, codebook, low_countries)}"
+        problems.append(problem("W102", where, len(low_countries) * len(names)))
     groups = [group for group in profile.groups if None not in group.levels and group.country is not None]
     low_groups = [
         f"{country_names(profile, codebook, (group.country or '',))} {', '.join(level or '' for level in group.levels)}"
