@@ -76,10 +76,16 @@ def test_subgroups_trend_and_beta_binomial(tmp_path: Path) -> None:
     assert (np.diff(ages) > 0).all()
 
 
-def test_readme_example_works_as_printed() -> None:
-    text = (Path(rm.__file__).parents[1] / "README.md").read_text()
-    code = text.split("```python\n")[1].split("```")[0]
+def test_readme_examples_work_as_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(rm.__file__).parents[1]
+    monkeypatch.chdir(root)
+    microdata, published = (part.split("```")[0] for part in (root / "README.md").read_text().split("```python\n")[1:3])
     names: dict[str, object] = {}
-    exec(compile(code, "README.md", "exec"), names)
+    exec(compile(microdata, "README.md", "exec"), names)
+    assert not any(problem.stops for problem in names["problems"])
+    assert len(names["direct"]) == 5
+    assert len(names["table"]) == 10
+    names = {}
+    exec(compile(published, "README.md", "exec"), names)
     assert len(names["risk"].table) == 108
     assert set(names["fragile"]["priors"]) == {"tight", "wide"}
