@@ -13,7 +13,7 @@ import pytest
 from riskmodels.errors import InputError
 from riskmodels.survey.codebook.read import codebook_from_toml, read_codebook
 from riskmodels.survey.codebook.records import Answers, Condition
-from riskmodels.survey.codebook.schema import codebook_schema
+from riskmodels.survey.codebook.schema import codebook_schema, key_tables
 
 EXAMPLE = Path(__file__).with_name("example_study.toml")
 TEXT = EXAMPLE.read_text()
@@ -195,3 +195,14 @@ def test_files_that_are_no_codebooks(tmp_path: Path) -> None:
         read_codebook(tmp_path / "absent.toml")
     (tmp_path / "c.toml").write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
     assert read_codebook(tmp_path / "c.toml").study_id == "example-2026"
+
+
+def test_docs_list_every_key_as_it_is() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "codebook.md").read_text()
+    assert page.endswith(key_tables().rstrip() + "\n")
+    example = (
+        page.split("```toml\n")[1]
+        .split("```")[0]
+        .replace('any_of = ["images_shared", "offered_money"]', 'any_of = ["images_shared"]')
+    )
+    assert len(codebook_from_toml(example).indicators) == 4
