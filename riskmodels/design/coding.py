@@ -299,7 +299,11 @@ def coded_select(
         for column, alias in ((design.stratum, STRATUM), (design.psu, PSU))
         if column
     ]
-    wanted += [quoted(name) for name in dict.fromkeys(names)]
+    numbers = {v.name for v in codebook.variables.values() if v.is_number} | set(codebook.scales)
+    wanted += [
+        quoted(name) if name in numbers else f"CAST({quoted(name)} AS SMALLINT) AS {quoted(name)}"
+        for name in dict.fromkeys(names)
+    ]
     eligible = " AND ".join(_asked(condition, codebook) for condition in codebook.eligibility) or "true"
     return f"SELECT {', '.join(wanted)} FROM ({statement}) WHERE {eligible}"
 

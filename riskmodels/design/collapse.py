@@ -32,6 +32,8 @@ from riskmodels.vocabulary import ASKED_BUT_MISSING, COUNTRY, INDICATOR, MISSING
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+#: Coded rows of a file are held in memory up to this many; larger files are read again for each question.
+ROWS_HELD = 15_000_000
 #: A number used in `by=` becomes a factor of its values where there are no more than this many.
 MOST_LEVELS = 40
 
@@ -69,20 +71,29 @@ def not_fielded_in(
     }
 
 
-def _counted(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
-    """Children and weights per unit, and per unit and answer to each indicator, in one scan.
+def _counted(
+    connection: duckdb.DuckDBPyConnection, keys: Sequence[str], names: Sequence[str], held: bool
+) -> pd.DataFrame:
+    """Children and weights per unit, and per unit and answer to each indicator.
 
-    Rows of units have no answer to any indicator; the others have the answer to one.
+    Rows of units have no answer to any indicator; the others have the answer to one. Rows held in memory are grouped
+    once per indicator, which is fastest; rows of a large file are read once for all.
     """
     listed = ", ".join(quoted(key) for key in keys)
-    sets = ", ".join([f"({listed})", *(f"({listed}, {quoted(name)})" for name in names)])
     weight = quoted(WEIGHT)
-    return connection.execute(
-        f"SELECT {listed}, {', '.join(quoted(name) for name in names)}, count(*) AS children, "
-        f"coalesce(sum({weight}), 0) AS weights, coalesce(sum({weight} * {weight}), 0) AS squares, "
-        f"count(*) FILTER (NOT coalesce(isfinite({weight}) AND {weight} >= 0, false)) AS unusable "
-        f"FROM coded GROUP BY GROUPING SETS ({sets}) ORDER BY ALL"
-    ).df()
+    sums = (
+        f"count(*) AS children, coalesce(sum({weight}), 0) AS weights, coalesce(sum({weight} * {weight}), 0) AS squares, "
+        f"count(*) FILTER (NOT coalesce(isfinite({weight}) AND {weight} >= 0, false)) AS unusable FROM coded GROUP BY"
+    )
+    answers = ", ".join(quoted(name) for name in names)
+    if held:
+        parts = [f"SELECT {listed}, {sums} {listed}"]
+        parts += [f"SELECT {listed}, {quoted(name)}, {sums} {listed}, {quoted(name)}" for name in names]
+        select = f"SELECT {listed}, {answers}, children, weights, squares, unusable FROM ({' UNION ALL BY NAME '.join(parts)})"
+    else:
+        sets = ", ".join([f"({listed})", *(f"({listed}, {quoted(name)})" for name in names)])
+        select = f"SELECT {listed}, {answers}, {sums} GROUPING SETS ({sets})"
+    return connection.execute(f"{select} ORDER BY ALL").df()
 
 
 def _pair_sums(
@@ -237,10 +248,11 @@ def collapse(
         statement = coded_select(codebook, source, [*by, *indicators], fielded)
         row = connection.execute(f"SELECT count(*) FROM {VIEW}").fetchone()
         rows_read = int(row[0]) if row else 0
-        connection.execute(f"CREATE {'TABLE' if source.frame is not None else 'VIEW'} coded AS {statement}")
+        held = source.frame is not None or rows_read <= ROWS_HELD
+        connection.execute(f"CREATE {'TABLE' if held else 'VIEW'} coded AS {statement}")
         design = [alias for alias, column in ((STRATUM, codebook.design.stratum), (PSU, codebook.design.psu)) if column]
         keys = [COUNTRY, *by, *design]
-        table = _counted(connection, keys, indicators)
+        table = _counted(connection, keys, indicators, held)
         _refuse(table, codebook, indicators, rows_read)
         countries = country_factor(codebook, list(pd.unique(table[COUNTRY])))
         together = (
