@@ -127,8 +127,13 @@ def country_sql(codebook: Codebook, source: SourceTable) -> str:
             for code, country in design.countries.items()
         )
         return f"CASE {cases} END"
-    text = f"CAST({quoted(design.country)} AS VARCHAR)"
-    return f"nullif(trim({text if info is None or info.numeric else quoted(design.country)}), '')"
+    name = quoted(design.country)
+    if info is None or info.numeric:
+        # A whole number is written without a decimal point, whether the file holds it as 1 or as 1.0.
+        whole = f"CAST(CAST({name} AS BIGINT) AS VARCHAR)"
+        number = f"TRY_CAST({name} AS DOUBLE)"
+        return f"CASE WHEN isnan({number}) THEN NULL WHEN {number} = floor({number}) THEN {whole} ELSE CAST({name} AS VARCHAR) END"
+    return f"nullif(trim({name}), '')"
 
 
 def _variable_sql(source: SourceTable, variable: Variable) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -170,6 +171,9 @@ def render_json(problems: Sequence[Problem], checked: Checked) -> str:
     return json.dumps(found, ensure_ascii=False, indent=2)
 
 
+#: Runs of Hebrew, Arabic and kindred letters.
+RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufefc]+(?:\\s+[\u0590-\u08ff\ufb1d-\ufefc]+)*")
+
 STYLE = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
@@ -186,13 +190,13 @@ table { border-collapse: collapse; width: 100%; table-layout: fixed; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .55rem .4rem 0; border-bottom: 1px solid #ddd;
          overflow-wrap: break-word; }
 th { font-size: .8rem; color: #555; font-weight: 600; border-bottom: 2px solid #999; }
-.code { width: 4rem; font-weight: 700; white-space: nowrap; } .where { width: 20%; }
-.count { width: 7.2rem; } .remedy { width: 27%; }
+.code { width: 4rem; font-weight: 700; white-space: nowrap; } .where { width: 26%; }
+.count { width: 6.6rem; } .remedy { width: 26%; }
 .E .code { color: #b00020; } .W .code { color: #8a5300; } .I .code { color: #37506b; }
 footer { color: #555; font-size: .85rem; margin-top: 1.2rem; }
-@media print { html { font-size: 11px; } body { font-size: 11px; line-height: 1.3; margin: 0; max-width: none; padding: 0; }
-  th, td { padding: .22rem .5rem .22rem 0; } tr { break-inside: avoid; } h2 { break-after: avoid; margin-top: .7rem; } .verdict, .banner { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  @page { size: A4; margin: 14mm; } }
+@media print { html { font-size: 10.5px; } body { font-size: 10.5px; line-height: 1.22; margin: 0; max-width: none; padding: 0; }
+  th, td { padding: .16rem .5rem .16rem 0; } tr { break-inside: avoid; } h2 { break-after: avoid; margin-top: .7rem; } .verdict, .banner { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  @page { size: A4; margin: 11mm; } }
 """
 
 
@@ -227,13 +231,19 @@ def render_html(problems: Sequence[Problem], checked: Checked) -> str:
 """
 
 
+def _html(text: str) -> str:
+    """Escape, let long names break, and keep words from right to left from reordering the numbers beside them."""
+    broken = re.sub(r"(?<=\w)([._])(?=\w)", r"\1<wbr>", escape(text))
+    return RIGHT_TO_LEFT.sub(r"<bdi>\g<0></bdi>", broken)
+
+
 def _section(letter: str, problems: Sequence[Problem]) -> str:
     chosen = [one for one in sort_problems(problems) if one.code[0] == letter]
     if not chosen:
         return ""
     _, many, words = SEVERITIES[letter]
     rows = "\n".join(
-        f'<tr><td class="code">{escape(one.code)}</td><td>{escape(one.what)}</td><td class="where">{escape(one.where)}'
+        f'<tr><td class="code">{escape(one.code)}</td><td>{_html(one.what)}</td><td class="where">{_html(one.where)}'
         f'</td><td class="count">{escape(count_in_words(one))}</td><td class="remedy">{escape(one.remedy)}</td></tr>'
         for one in chosen
     )

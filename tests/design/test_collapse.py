@@ -179,3 +179,13 @@ def test_patterns_add_up_to_the_totals() -> None:
     again = count_patterns(make_codebook(), as_source(scaled), ["a", "b"], ["gender"])
     np.testing.assert_allclose(again.weight, patterns.weight, rtol=1e-12)
     assert 0 < patterns.share_of([1, 1]) < 1
+
+
+def test_country_codes_read_alike_from_whole_numbers_and_fractions(tmp_path: Path) -> None:
+    codebook = replace(make_codebook(), design=replace(make_codebook().design, countries={}))
+    frame = make_frame(10)
+    expected = collapse(codebook, as_source(frame), ["a"])
+    assert expected.factors[0].levels == ("1", "2")
+    whole = as_file(frame.astype({"cntry": int}), tmp_path / "whole.parquet")
+    same(expected, collapse(codebook, whole, ["a"]))
+    same(expected, collapse(codebook, as_file(frame.astype({"cntry": int}), tmp_path / "whole.csv"), ["a"]))

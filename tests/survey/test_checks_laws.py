@@ -7,6 +7,7 @@ import string
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from time import process_time
 
 import duckdb
 import numpy as np
@@ -289,3 +290,21 @@ def test_columns_with_many_values_are_counted_by_kind() -> None:
     as_text.loc[50:70, "income"] = "much"
     as_text.loc[80:99, "income"] = "12,5"
     assert {one.code for one in problems(as_text, book)} == {"E160", "E163", "E166", "E173"}
+
+
+def test_a_hundred_thousand_rows_of_forty_columns_take_less_than_a_second() -> None:
+    """Measured 0.33 s; processor time of all threads, so that a busy machine does not decide."""
+    size, random = 100_000, np.random.default_rng(7)
+    values = pd.concat([frame()] * (size // 720 + 1), ignore_index=True).iloc[:size].drop(columns="area")
+    values = values.assign(id=np.arange(size, dtype=float), wgt=random.uniform(0.5, 1.5, size))
+    more = {f"X{place}": random.choice([1.0, 1.0, 2.0, 888.0], size) for place in range(29)}
+    values = pd.concat([values, pd.DataFrame(more)], axis=1)
+    extra = {name.lower(): Indicator(name.lower(), name, Answers(name, YES_NO, MISSING)) for name in more}
+    variables = {name: part for name, part in codebook().variables.items() if name != "area"}
+    book = codebook(indicators={**codebook().indicators, **extra}, variables=variables)
+    assert len(book.columns()) == 40
+    source = table(values)
+    started = process_time()
+    found = check_survey(profile_source(source, book), book, source)
+    assert process_time() - started < 1.0
+    assert found == []

@@ -93,6 +93,7 @@ def test_schema_accepts_the_example_and_explains_itself() -> None:
         ('kind = "bootstrap"', 'kind = "jackknife-n"', "E195", "rscales"),
         ('labels = { boy = "Boys"', 'labels = { boys = "Boys"', "E145", "labels for levels"),
         ("at_least = 2", "at_least = 5", "E195", "at_least exceeds"),
+        ("any_of = [", 'asked_if = { online = ["yes"] }\nany_of = [', "E195", "ocsea_any.asked_if"),
     ],
 )
 def test_each_fault_is_named(old: str, new: str, code: str, says: str) -> None:

@@ -13,6 +13,8 @@ SMALL_CELL = 10
 SMALLEST_BASE = 25
 #: Names listed in one message before "and n more".
 MOST_NAMED = 8
+#: The same where several lists stand in one message.
+FEW_NAMED = 4
 
 
 class Rule(NamedTuple):
@@ -27,7 +29,7 @@ ROWS, VALUES, CODES = ("row", "rows"), ("value", "values"), ("code", "codes")
 COUNTRIES, GROUPS, STRATA = ("country", "countries"), ("group", "groups"), ("stratum", "strata")
 COLUMNS, NAMES, LEVELS = ("column", "columns"), ("name", "names"), ("level", "levels")
 PSUS, PAIRS, IDENTIFIERS = ("PSU", "PSUs"), ("pair", "pairs"), ("identifier", "identifiers")
-CODINGS = ("coding", "codings")
+CODINGS, QUESTIONS = ("coding", "codings"), ("question", "questions")
 
 
 RULES: dict[str, Rule] = {
@@ -74,7 +76,7 @@ RULES: dict[str, Rule] = {
     ),
     "E122": Rule("children without stratum or PSU", "fill it in, or leave the column out of [design]", ROWS),
     "E130": Rule(
-        "a question is empty in every country", "check the column's name, or leave the question out", COUNTRIES
+        "a question is empty in every country", "check the column's name, or leave the question out", QUESTIONS
     ),
     "W131": Rule(
         "a question was fielded in some countries only",
@@ -85,7 +87,7 @@ RULES: dict[str, Rule] = {
     "W140": Rule(
         "an indicator is 0 % or 100 % in a country",
         "report the upper (or lower) limit; the estimate borrows from other groups",
-        COUNTRIES,
+        GROUPS,
     ),
     "W141": Rule(
         "two questions hold the same answers for every child", "use one of them, or correct its column", PAIRS
@@ -106,7 +108,7 @@ RULES: dict[str, Rule] = {
     "W146": Rule(
         "a question was asked in a country and nobody gave a valid answer",
         "check the codes declared as missing; with base all asked this would read as 0 %",
-        COUNTRIES,
+        GROUPS,
     ),
     "E150": Rule("identifiers that stand on more than one row", "keep one row of each child", IDENTIFIERS),
     "W150": Rule("children without an identifier", "fill it in, so that a child read twice can be found", ROWS),

@@ -245,6 +245,10 @@ def _check_codes(codebook: Codebook) -> list[Problem]:
 def _check_answers(codebook: Codebook, shape: CodebookShape) -> list[Problem]:
     problems = []
     for name, found in shape.indicators.items():
+        if found.any_of and found.asked_if:
+            where = f"{name}.asked_if"
+            what = "a union rests on what its parts were asked"
+            problems.append(Problem("E195", what, where, 1, "give asked_if to the parts, and remove it here"))
         if bool(found.any_of) == (found.column is not None):
             problems.append(
                 Problem("E195", "an indicator has either a column or any_of", name, 1, "give one of the two")

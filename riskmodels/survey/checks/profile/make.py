@@ -184,4 +184,4 @@ def _country(codebook: Codebook, reader: Reader, values: Mapping[str, Raw]) -> s
     if design.countries:
         kind = reader.columns[design.country]
         return next((country for code, country in design.countries.items() if means(raw, code, kind)), None)
-    return raw.text if raw.text is not None or raw.number is None else f"{raw.number}"
+    return raw.text if raw.text is not None or raw.number is None else f"{raw.number:.15g}"

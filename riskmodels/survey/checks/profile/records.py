@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from riskmodels.survey.checks.catalogue import SMALL_CELL, listed
+from riskmodels.survey.checks.catalogue import FEW_NAMED, MOST_NAMED, SMALL_CELL, listed
 from riskmodels.survey.checks.profile.queries import Columns
 from riskmodels.survey.checks.profile.reading import Raw, Reading
 from riskmodels.survey.codebook.records import Codebook
@@ -179,7 +179,20 @@ class Profile:
         ]
 
 
-def country_names(profile: Profile, codebook: Codebook, countries: list[str] | tuple[str, ...]) -> str:
+def names_by_countries(profile: Profile, codebook: Codebook, found: Mapping[str, Sequence[str]]) -> str:
+    """List names with the countries concerned, names of the same countries together."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, countries in found.items():
+        groups.setdefault(tuple(countries), []).append(name)
+    parts = [
+        f"{country_names(profile, codebook, countries)}: {listed(names, FEW_NAMED)}"
+        for countries, names in groups.items()
+    ]
+    more = f"; and {len(parts) - MOST_NAMED} more" if len(parts) > MOST_NAMED else ""
+    return "; ".join(parts[:MOST_NAMED]) + more
+
+
+def country_names(profile: Profile, codebook: Codebook, countries: Sequence[str]) -> str:
     """List countries; one that only the file names, and on fewer than ten rows, is not named.
 
     A code on so few rows may be anything that slipped into the column.

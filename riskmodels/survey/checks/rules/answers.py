@@ -12,6 +12,7 @@ from riskmodels.survey.checks.profile.reading import Part, answers_in, as_number
 from riskmodels.survey.checks.profile.records import Profile, Tally, country_names
 from riskmodels.survey.checks.profile.tallies import NOT_KEPT
 from riskmodels.survey.codebook.records import Codebook, Variable
+from riskmodels.vocabulary import COUNTRY
 
 #: Longest text of a code that is named.
 LONGEST_CODE = 20
@@ -137,18 +138,17 @@ def _mangled_in_words(wrong: list[Tally]) -> str:
 
 def check_unused_levels(profile: Profile, codebook: Codebook) -> list[Problem]:
     """W161: levels of variables, and countries of the design, that no child has."""
-    problems = []
+    found: dict[str, list[str]] = {}
     for name, variable in codebook.variables.items():
         used = {tally.reading.level for tally in _seen(profile, codebook, name)}
-        unused = [variable.factor.label_of(level) for level in variable.answers.levels if level not in used]
-        if used - {None} and unused:
-            problems.append(problem("W161", f"{name}: {listed(unused)}", len(unused)))
-    declared = list(dict.fromkeys(codebook.design.countries.values()))
-    empty = [country for country in declared if country not in profile.country_rows]
-    if empty and profile.rows:
-        names = [codebook.design.country_labels.get(country, country) for country in empty]
-        problems.append(problem("W161", f"country: {listed(names)}", len(empty)))
-    return problems
+        if used - {None}:
+            found[name] = [variable.factor.label_of(level) for level in variable.answers.levels if level not in used]
+    declared = dict.fromkeys(codebook.design.countries.values())
+    if profile.rows:
+        labels = codebook.design.country_labels
+        found[COUNTRY] = [labels.get(code, code) for code in declared if code not in profile.country_rows]
+    named = [f"{name}: {listed(unused)}" for name, unused in found.items() if unused]
+    return [problem("W161", "; ".join(named), sum(map(len, found.values())))] if named else []
 
 
 def check_ranges(profile: Profile, codebook: Codebook) -> list[Problem]:

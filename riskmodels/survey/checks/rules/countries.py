@@ -32,7 +32,9 @@ def check_country_codes(profile: Profile, codebook: Codebook) -> list[Problem]:
         named = sorted(_name(raw) for raw, rows in unknown.items() if rows >= SMALL_CELL)
         where = f"{design.country}{': ' + listed(named) if named else ''}"
         rows = sum(unknown.values())
-        problems.append(problem("E172", where, rows, f"{len(unknown)} codes not declared, {rows:,} rows"))
+        problems.append(
+            problem("E172", where, rows, f"{'1 code' if len(unknown) == 1 else f'{len(unknown)} codes'} not declared")
+        )
     if design.countries:
         return problems
     lost = [country for country in profile.countries if country.lower() in LOST_CODES]

@@ -56,7 +56,7 @@ def check_single_psus(profile: Profile, codebook: Codebook) -> list[Problem]:
         return []
     named = [_code(stratum) for (_, stratum), rows in sorted(alone.items(), key=str) if stratum and rows >= SMALL_CELL]
     hidden = len(alone) - len(named)
-    parts = [listed(named)] * bool(named) + [f"{hidden} not named"] * bool(hidden)
+    parts = [listed(named)] * bool(named) + [f"{hidden} of fewer than {SMALL_CELL} rows, not named"] * bool(hidden)
     policy = design.lonely_psu
     code, detail = ("E121", "") if policy == "error" else ("I121", policy)
     where = f"{design.stratum}: {', '.join(parts)}" if design.stratum else f"{design.psu}, country as stratum"

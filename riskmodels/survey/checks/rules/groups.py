@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from riskmodels.errors import Problem
 from riskmodels.survey.checks.catalogue import SMALL_CELL, SMALLEST_BASE, listed, problem
 from riskmodels.survey.checks.profile.reading import NOT_TO_ANSWER, in_base
-from riskmodels.survey.checks.profile.records import Profile, country_names
+from riskmodels.survey.checks.profile.records import Profile, country_names, names_by_countries
 from riskmodels.survey.checks.rules.answers import parts_of
 from riskmodels.survey.codebook.records import Codebook
 from riskmodels.vocabulary import COUNTRY
@@ -34,17 +35,11 @@ def check_small_bases(profile: Profile, codebook: Codebook) -> list[Problem]:
     small = [country for country in profile.countries if profile.country_rows[country] < SMALLEST_BASE]
     if small:
         problems.append(problem("W102", f"country: {country_names(profile, codebook, small)}", len(small)))
-    # Options of one question share their base: indicators with the same small countries are told together.
-    together: dict[tuple[str, ...], list[str]] = {}
-    for name, counts in _bases(profile, codebook).items():
-        low = sorted(
-            country for country, (base, *_) in counts.items() if 0 < base < SMALLEST_BASE and country not in small
-        )
-        if low:
-            together.setdefault(tuple(low), []).append(name)
-    for low_countries, names in together.items():
-        where = f"{listed(names)}: {country_names(profile, codebook, low_countries)}"
-        problems.append(problem("W102", where, len(low_countries) * len(names)))
+    low = {
+        name: [country for country in sorted(counts) if 0 < counts[country][0] < SMALLEST_BASE and country not in small]
+        for name, counts in _bases(profile, codebook).items()
+    }
+    problems += _by_countries("W102", profile, codebook, low)
     groups = [group for group in profile.groups if None not in group.levels and group.country is not None]
     low_groups = [
         f"{country_names(profile, codebook, (group.country or '',))} {', '.join(level or '' for level in group.levels)}"
@@ -75,7 +70,8 @@ def _bases(profile: Profile, codebook: Codebook) -> dict[str, dict[str, list[int
 
 def check_fielded(profile: Profile, codebook: Codebook) -> list[Problem]:
     """E130: a question empty in every country; W131: the table of countries in which it was fielded and not."""
-    problems = []
+    nowhere: list[str] = []
+    splits: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = defaultdict(list)
     for name, part in parts_of(codebook).items():
         tallies = profile.analysed(name, asked=True)
         columns = {found.column for found in (part.answers, *part.by_country.values()) if found is not None}
@@ -89,10 +85,13 @@ def check_fielded(profile: Profile, codebook: Codebook) -> list[Problem]:
         }
         where = f"{name} ({', '.join(sorted(columns))})"
         if not fielded:
-            problems.append(problem("E130", where, len(asked)))
+            nowhere.append(where)
         elif asked - fielded:
-            yes, no = (country_names(profile, codebook, sorted(group)) for group in (fielded, asked - fielded))
-            problems.append(problem("W131", where, len(asked - fielded), f"fielded in {yes}; not in {no}"))
+            splits[tuple(sorted(fielded)), tuple(sorted(asked - fielded))].append(where)
+    problems = [problem("E130", listed(nowhere), len(nowhere))] if nowhere else []
+    for (yes, no), names in splits.items():
+        detail = f"fielded in {country_names(profile, codebook, yes)}; not in {country_names(profile, codebook, no)}"
+        problems.append(problem("W131", listed(names), len(no), detail))
     return problems
 
 
@@ -101,20 +100,28 @@ def check_extremes(profile: Profile, codebook: Codebook) -> list[Problem]:
 
     Neither is said of a handful of children: that all of them answered alike would be told with it.
     """
-    problems = []
-    for name, counts in _bases(profile, codebook).items():
-        extreme = sorted(
-            country for country, (_, valid, yes, *_) in counts.items() if valid >= SMALLEST_BASE and yes in (0, valid)
+    bases = _bases(profile, codebook)
+    extreme = {
+        name: sorted(c for c, (_, valid, yes, *_) in counts.items() if valid >= SMALLEST_BASE and yes in (0, valid))
+        for name, counts in bases.items()
+    }
+    silent = {
+        name: sorted(
+            c for c, (_, valid, _, given, other) in counts.items() if given >= SMALL_CELL and not valid + other
         )
-        silent = sorted(
-            country
-            for country, (_, valid, _, given, other) in counts.items()
-            if given >= SMALL_CELL and not valid + other
-        )
-        for code, countries in (("W140", extreme), ("W146", silent)):
-            if countries:
-                problems.append(problem(code, f"{name}: {country_names(profile, codebook, countries)}", len(countries)))
-    return problems
+        for name, counts in bases.items()
+    }
+    return [
+        *_by_countries("W140", profile, codebook, extreme),
+        *_by_countries("W146", profile, codebook, silent),
+    ]
+
+
+def _by_countries(code: str, profile: Profile, codebook: Codebook, found: Mapping[str, Sequence[str]]) -> list[Problem]:
+    """One problem for all names; its count is of names in a country."""
+    named = {name: countries for name, countries in found.items() if countries}
+    count = sum(map(len, named.values()))
+    return [problem(code, names_by_countries(profile, codebook, named), count)] if named else []
 
 
 def check_twins(profile: Profile, codebook: Codebook) -> list[Problem]:
