@@ -22,6 +22,7 @@ _HOME = {
     "InputError": "errors",
     "PopulationFrame": "survey.population",
     "map_levels": "survey.population",
+    "merge_caregivers": "survey.merging",
     "rake_population": "survey.population",
     "population_from_weights": "survey.population",
     "country_code": "survey.countries",
