@@ -1,0 +1,298 @@
+"""Survey to the rows of a regression: one per combination of predictors, stratum and PSU left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from riskmodels.design.coding import MISSING_CODE, UNDECLARED, WEIGHT, coded_select, quoted, refuse_undeclared
+from riskmodels.design.collapse import check_names, collapse, country_factor, not_fielded_in
+from riskmodels.design.sampling import measure_clustering
+from riskmodels.errors import InputError, Problem, raise_if_stopping
+from riskmodels.provenance import hash_record
+from riskmodels.survey.codebook.records import Codebook, Indicator, Scale, Variable
+from riskmodels.survey.factors import Factor
+from riskmodels.survey.readers import reading
+from riskmodels.survey.source import SourceTable
+from riskmodels.vocabulary import ASKED_BUT_MISSING, COUNTRY, Base
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+#: Events (or non-events, whichever are fewer) per predictor below which a regression is refused.
+EVENTS_PER_PREDICTOR = 10
+
+
+@dataclass(frozen=True, eq=False)
+class RegressionRows:
+    """Children who answered the outcome and every predictor, one row per combination of values.
+
+    Parameters
+    ----------
+    countries
+        Countries, in order.
+    factors
+        Predictors with levels, by name.
+    country
+        Country of every row.
+    values
+        Predictor -> level position, or number, per row.
+    n, yes
+        Unweighted children and affected.
+    weight, weight_yes, weight_squared
+        Sums of weights (mean 1 per child within a country), of those affected, and of squared weights.
+    design_effect
+        Design effect of the outcome per country.
+    base
+        Denominator.
+    lost
+        Children in the base left out because a predictor is missing: `country`, `children`, `share`, `weighted_share`.
+    labels
+        Words for the outcome and the predictors.
+    synthetic
+        Whether the children are made up.
+    """
+
+    countries: Factor
+    factors: Mapping[str, Factor]
+    country: IntArray
+    values: Mapping[str, FloatArray]
+    n: FloatArray
+    yes: FloatArray
+    weight: FloatArray
+    weight_yes: FloatArray
+    weight_squared: FloatArray
+    design_effect: FloatArray
+    base: Base
+    lost: pd.DataFrame
+    labels: Mapping[str, str]
+    synthetic: bool
+
+    def __len__(self) -> int:
+        """Give the number of rows."""
+        return len(self.n)
+
+    def __repr__(self) -> str:
+        """Say what it is, never what is in it."""
+        brand = "SYNTHETIC, " if self.synthetic else ""
+        return f"RegressionRows({brand}{len(self)} rows of {self.n.sum():,.0f} children in {len(self.countries)} countries)"
+
+    @property
+    def content_hash(self) -> str:
+        """Equal for equal rows."""
+        arrays: dict[str, object] = {
+            name: getattr(self, name)
+            for name in ("country", "n", "yes", "weight", "weight_yes", "weight_squared", "design_effect")
+        }
+        arrays |= {f"value {name}": values for name, values in self.values.items()}
+        levels = {name: list(factor.levels) for name, factor in self.factors.items()}
+        return hash_record({**arrays, "levels": levels, "countries": list(self.countries.levels), "base": self.base})
+
+
+def regression_rows(
+    codebook: Codebook, source: SourceTable, outcome: str, predictors: Sequence[str], *, base: Base | None = None
+) -> RegressionRows:
+    """Collapse a survey to the rows of a regression.
+
+    Parameters
+    ----------
+    codebook, source
+        The study.
+    outcome
+        Indicator.
+    predictors
+        Variables (levels or numbers) and scales.
+    base
+        Denominator; the indicator's own where None.
+
+    Returns
+    -------
+    RegressionRows
+        Complete cases; `lost` says how many children are left out, raw and weighted.
+
+    Raises
+    ------
+    InputError
+        E132 for unknown names, E160 for values that the codebook does not declare, E101 where nothing is left.
+    """
+    check_names(codebook, [outcome], [name for name in predictors if name not in codebook.scales])
+    indicator = codebook.indicators[outcome]
+    chosen: Base = base or indicator.base
+    with reading(source), source.connect() as connection:
+        fielded = not_fielded_in(
+            connection, codebook, source, [outcome, *(n for n in predictors if n not in codebook.scales)]
+        )
+        statement = coded_select(codebook, source, [outcome, *predictors], fielded)
+        keys = ", ".join(quoted(name) for name in (COUNTRY, *predictors, outcome))
+        weight = quoted(WEIGHT)
+        table = connection.execute(
+            f"SELECT {keys}, count(*) AS children, sum({weight}) AS total, sum({weight} * {weight}) AS squares "
+            f"FROM ({statement}) GROUP BY {keys} ORDER BY {keys}"
+        ).df()
+    counted = {
+        name: int(table.loc[table[name] == UNDECLARED, "children"].sum())
+        for name in (outcome, *predictors)
+        if name in codebook.indicators or (name in codebook.variables and not codebook.variables[name].is_number)
+    }
+    refuse_undeclared(counted, codebook.file)
+    return _rows(codebook, source, table, outcome, predictors, chosen)
+
+
+def _rows(
+    codebook: Codebook, source: SourceTable, table: pd.DataFrame, outcome: str, predictors: Sequence[str], base: Base
+) -> RegressionRows:
+    in_base = (0, 1, *(MISSING_CODE[kind] for kind in ASKED_BUT_MISSING)) if base == "all asked" else (0, 1)
+    asked = table[table[outcome].isin(in_base)].reset_index(drop=True)
+    whole = np.ones(len(asked), dtype=bool)
+    for name in predictors:
+        values = asked[name].to_numpy(float)
+        is_number = name in codebook.scales or codebook.variables[name].is_number
+        whole &= np.isfinite(values) if is_number else values >= 0
+    if not whole.any():
+        problem = Problem(
+            "E101", "no child answered the outcome and every predictor", outcome, 0, "check the predictors"
+        )
+        raise InputError([problem], codebook.study_id)
+    countries = country_factor(codebook, list(pd.unique(asked.loc[whole, COUNTRY])))
+    lost = _lost(asked, whole)
+    kept = asked[whole].assign(
+        yes=lambda f: f["children"].where(f[outcome] == 1, 0),
+        total_yes=lambda f: f["total"].where(f[outcome] == 1, 0.0),
+    )
+    sums = (
+        kept.groupby([COUNTRY, *predictors], sort=True)[["children", "yes", "total", "total_yes", "squares"]]
+        .sum()
+        .reset_index()
+    )
+    country = countries.codes(sums[COUNTRY])
+    scale = (np.bincount(country, sums["children"]) / np.bincount(country, sums["total"]))[country]
+    factors, values_of = {}, {}
+    for name in predictors:
+        values = sums[name].to_numpy(float)
+        if name in codebook.scales or codebook.variables[name].is_number:
+            values_of[name] = values
+            continue
+        declared = codebook.variables[name].factor
+        used = np.unique(values.astype(np.int64))
+        factors[name] = Factor(name, tuple(declared.levels[k] for k in used), tuple(declared.labels[k] for k in used))
+        values_of[name] = np.searchsorted(used, values.astype(np.int64)).astype(float)
+    parts: dict[str, Variable | Indicator | Scale] = {**codebook.variables, **codebook.indicators, **codebook.scales}
+    clustering = measure_clustering(collapse(codebook, source, [outcome], base=base, pairs=False))
+    return RegressionRows(
+        countries=countries,
+        factors=factors,
+        country=country,
+        values=values_of,
+        n=sums["children"].to_numpy(float),
+        yes=sums["yes"].to_numpy(float),
+        weight=sums["total"].to_numpy(float) * scale,
+        weight_yes=sums["total_yes"].to_numpy(float) * scale,
+        weight_squared=sums["squares"].to_numpy(float) * scale**2,
+        design_effect=_design_effects(codebook, source, outcome, base, countries, clustering.degrees),
+        base=base,
+        lost=lost,
+        labels={name: parts[name].label or name for name in (outcome, *predictors)},
+        synthetic=codebook.synthetic,
+    )
+
+
+def _design_effects(
+    codebook: Codebook, source: SourceTable, outcome: str, base: Base, countries: Factor, degrees: FloatArray
+) -> FloatArray:
+    """N over effective n of the outcome in each country (1 at least)."""
+    from riskmodels.design.survey_cells import cells_of_survey
+
+    cells = cells_of_survey(collapse(codebook, source, [outcome], base=base, pairs=False))
+    found = dict(
+        zip(
+            (cells.factor(COUNTRY).levels[k] for k in cells.position(COUNTRY)), cells.n / cells.n_effective, strict=True
+        )
+    )
+    return np.array([max(1.0, found.get(code, 1.0)) for code in countries.levels])
+
+
+def _lost(asked: pd.DataFrame, whole: npt.NDArray[np.bool_]) -> pd.DataFrame:
+    frame = asked.assign(gone=asked["children"].where(~whole, 0), gone_weight=asked["total"].where(~whole, 0.0))
+    sums = frame.groupby(COUNTRY, sort=True)[["children", "gone", "total", "gone_weight"]].sum()
+    return pd.DataFrame(
+        {
+            COUNTRY: sums.index,
+            "children": sums["gone"].to_numpy(),
+            "share": (sums["gone"] / sums["children"]).to_numpy(),
+            "weighted_share": (sums["gone_weight"] / sums["total"]).to_numpy(),
+        }
+    )
+
+
+def check_rows(
+    rows: RegressionRows, coefficients: int, design: FloatArray, names: Sequence[str]
+) -> tuple[Problem, ...]:
+    """What forbids or burdens a regression on these rows, before any sampling.
+
+    Parameters
+    ----------
+    rows
+        The data.
+    coefficients
+        Coefficients besides the intercept.
+    design
+        Design matrix, intercept first, shape (rows, coefficients + 1).
+    names
+        Names of its columns.
+
+    Returns
+    -------
+    tuple of Problem
+        Warnings: W141 separation, W143 few countries.
+
+    Raises
+    ------
+    InputError
+        E141 columns that are combinations of others, E147 an outcome without variation or with fewer than ten events
+        per coefficient.
+    """
+    problems = []
+    events = float(min(rows.yes.sum(), (rows.n - rows.yes).sum()))
+    if events < EVENTS_PER_PREDICTOR * max(coefficients, 1):
+        what = f"fewer than {EVENTS_PER_PREDICTOR} events per coefficient"
+        problems.append(Problem("E147", what, "outcome", coefficients, "leave predictors out, or pool their levels"))
+    rank = np.linalg.matrix_rank(design * np.sqrt(rows.n)[:, None])
+    if rank < design.shape[1]:
+        bad = _dependent(design, names)
+        remedy = "drop one of them, or pool levels"
+        problems.append(Problem("E141", "predictors that are combinations of others", ", ".join(bad), len(bad), remedy))
+    for k, name in enumerate(names[1:], start=1):
+        column = design[:, k]
+        for side in np.unique(column)[:2] if len(np.unique(column)) == 2 else ():
+            at = column == side
+            if rows.yes[at].sum() in (0, rows.n[at].sum()):
+                remedy = "read the prior's part in this coefficient, pool levels, or drop it"
+                problems.append(Problem("W141", "a predictor separates the affected from the others", name, 1, remedy))
+                break
+    if 1 < len(rows.countries) < 5:
+        remedy = "compare other priors of the SD between countries"
+        problems.append(
+            Problem(
+                "W143",
+                "fewer than five countries: the prior of the between-country SD matters",
+                "country",
+                len(rows.countries),
+                remedy,
+            )
+        )
+    return raise_if_stopping(problems, "regression")
+
+
+def _dependent(design: FloatArray, names: Sequence[str]) -> list[str]:
+    found, kept = [], np.zeros((len(design), 0))
+    for k, name in enumerate(names):
+        more = np.column_stack([kept, design[:, k]])
+        if np.linalg.matrix_rank(more) == more.shape[1]:
+            kept = more
+        else:
+            found.append(name)
+    return found

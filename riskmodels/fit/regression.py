@@ -1,0 +1,233 @@
+"""Fits of regressions: the fast engine where its diagnostics pass, NUTS otherwise."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from riskmodels.design.regression_rows import RegressionRows, check_rows
+from riskmodels.errors import FitError, GateError, Problem
+from riskmodels.fit.checks import CheckResult, check_convergence, check_pareto, check_sampler, check_weighted
+from riskmodels.fit.laplace.engine import draw_by_laplace
+from riskmodels.fit.sampler import CompiledModel, Progress, SamplerSpec, no_progress
+from riskmodels.fit.weighting import equal_weight_draws, smoothed_weights
+from riskmodels.models.latent_regression import latent_regression, regression_draws
+from riskmodels.models.regression_design import shared_design
+from riskmodels.models.regression_spec import RegressionSpec
+from riskmodels.provenance import Fingerprint, hash_of_code, installed_versions
+
+FloatArray = npt.NDArray[np.float64]
+
+REGRESSION_CODE = ("models", "fit", "design/regression_rows.py")
+
+
+@dataclass(frozen=True, eq=False)
+class RegressionFit:
+    """Posterior of a regression.
+
+    Parameters
+    ----------
+    spec, rows, sampler
+        What was fitted to what, and how.
+    posterior
+        `coefficient` (of the population of countries, as brms reports it), `average_coefficient` (of the countries at
+        hand), `country_deviation`, `country_sd`, `country_correlation`; dims (chain, draw, ...).
+    checks
+        Verdicts of the gate.
+    fingerprint
+        Identity of the result.
+    seconds, engine, engine_reason, notes
+        How it was made, and what a reader must know.
+    weights
+        Importance weight of every draw, shape (chain, draw); None where all count the same.
+    """
+
+    spec: RegressionSpec
+    rows: RegressionRows
+    sampler: SamplerSpec
+    posterior: xr.Dataset
+    checks: tuple[CheckResult, ...]
+    fingerprint: Fingerprint
+    seconds: float
+    engine: str
+    engine_reason: str
+    notes: tuple[Problem, ...] = field(default=())
+    weights: FloatArray | None = None
+
+    @cached_property
+    def draws(self) -> xr.Dataset:
+        """Draws that all count the same."""
+        return (
+            self.posterior
+            if self.weights is None
+            else equal_weight_draws(self.posterior, self.weights, self.sampler.seed)
+        )
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return bool(self.checks) and all(check.passed for check in self.checks)
+
+    def require_passed(self) -> None:
+        """Raise `GateError` with the failed checks unless all passed."""
+        if not self.passed:
+            failed = "\n".join(f"  {check}" for check in self.checks if not check.passed)
+            raise GateError(f"the regression did not pass its checks, its numbers cannot be used:\n{failed}")
+
+    def __repr__(self) -> str:
+        """Say what it is in a line."""
+        verdict = "all checks passed" if self.passed else "CHECKS FAILED"
+        brand = "SYNTHETIC, " if self.rows.synthetic else ""
+        return f"RegressionFit({brand}{self.spec.formula}; {self.rows.n.sum():,.0f} children, {self.engine}, {self.seconds:.1f} s, {verdict})"
+
+
+def _fingerprint(rows: RegressionRows, spec: RegressionSpec, sampler: SamplerSpec) -> Fingerprint:
+    versions = {**installed_versions(), "model code": hash_of_code(*REGRESSION_CODE)}
+    return Fingerprint(
+        cells=rows.content_hash,
+        spec=spec.content_hash,
+        sampler=sampler.content_hash,
+        seed=sampler.seed,
+        versions=tuple(sorted(versions.items())),
+        synthetic=rows.synthetic,
+        source="microdata",
+    )
+
+
+def _judged(posterior: xr.Dataset) -> dict[str, np.ndarray]:
+    found = {str(name): values.to_numpy() for name, values in posterior.items() if name != "country_correlation"}
+    if "country_correlation" in posterior:
+        matrix = posterior["country_correlation"].to_numpy()
+        first, second = np.tril_indices(matrix.shape[-1], -1)
+        found["country_correlation"] = matrix[..., first, second]
+    return found
+
+
+def _by_laplace(
+    rows: RegressionRows, spec: RegressionSpec, sampler: SamplerSpec, draws: int, notes: Sequence[Problem]
+) -> RegressionFit:
+    started = time.perf_counter()
+    model = latent_regression(rows, spec)
+    found = draw_by_laplace(model.latent, draws, sampler.seed)
+    posterior, change = regression_draws(model, rows.countries.levels, found.zeta, found.h, found.v, sampler.seed)
+    with np.errstate(divide="ignore"):
+        log_weights = np.maximum(np.log(found.weights) + change, -700.0)
+    weights, pareto = smoothed_weights(log_weights.ravel())
+    weights = weights.reshape(found.weights.shape)
+    checks = (check_pareto(max(pareto, found.pareto_k)), *check_weighted(_judged(posterior), weights, "parameters"))
+    reason = f"k-hat {max(pareto, found.pareto_k):.2f}, {weights.size:,} weighted draws"
+    return RegressionFit(
+        spec,
+        rows,
+        sampler,
+        posterior,
+        checks,
+        _fingerprint(rows, spec, sampler),
+        time.perf_counter() - started,
+        "laplace",
+        reason,
+        tuple(notes),
+        weights,
+    )
+
+
+def _by_nuts(
+    rows: RegressionRows,
+    spec: RegressionSpec,
+    sampler: SamplerSpec,
+    reason: str,
+    notes: Sequence[Problem],
+    progress: Progress,
+) -> RegressionFit:
+    from riskmodels.models.regression import build_regression_model
+
+    started = time.perf_counter()
+    progress("compiling", 0, 1)
+    compiled = CompiledModel(build_regression_model(rows, spec))
+    progress("compiling", 1, 1)
+    sampled = compiled.sample(sampler, progress)
+    kept = sampled.posterior[
+        [
+            name
+            for name in ("coefficient", "country_deviation", "country_sd", "country_correlation")
+            if name in sampled.posterior
+        ]
+    ]
+    average = kept["coefficient"].copy()
+    if "country_deviation" in kept:
+        mean = kept["country_deviation"].mean("country")
+        for name in kept["varying"].to_numpy():
+            average.loc[{"term": name}] += mean.sel(varying=name).drop_vars("varying")
+        kept = kept.assign(country_deviation=kept["country_deviation"] - mean)
+    kept = kept.assign(average_coefficient=average)
+    checks = (
+        *check_convergence(_judged(kept), "parameters"),
+        *check_sampler(sampled.statistics["diverging"].to_numpy(), sampled.statistics["energy"].to_numpy()),
+    )
+    return RegressionFit(
+        spec,
+        rows,
+        sampler,
+        kept,
+        checks,
+        _fingerprint(rows, spec, sampler),
+        time.perf_counter() - started,
+        "nuts",
+        reason,
+        tuple(notes),
+    )
+
+
+def fit_regression(
+    rows: RegressionRows, spec: RegressionSpec, sampler: SamplerSpec | None = None, *, progress: Progress = no_progress
+) -> RegressionFit:
+    """Fit a hierarchical logistic regression.
+
+    Parameters
+    ----------
+    rows
+        Collapsed survey, from `regression_rows`.
+    spec
+        The model.
+    sampler
+        Engine and settings; the fast engine where its diagnostics pass, else NUTS.
+    progress
+        As in `fit_model`.
+
+    Returns
+    -------
+    RegressionFit
+        Read `passed` first.
+
+    Raises
+    ------
+    InputError
+        E141, E147 before anything is sampled.
+    FitError
+        If no usable posterior was found.
+    """
+    sampler = sampler or SamplerSpec()
+    names, design = shared_design(spec, rows, rows.values)
+    notes = check_rows(rows, len(names) - 1, design, names)
+    if sampler.engine == "nuts":
+        return _by_nuts(rows, spec, sampler, "asked for", notes, progress)
+    progress("exploring", 0, 1)
+    try:
+        fit = _by_laplace(rows, spec, sampler, sampler.weighted_draws, notes)
+        if not fit.passed:
+            fit = _by_laplace(rows, spec, sampler, 4 * sampler.weighted_draws, notes)
+    except (FitError, np.linalg.LinAlgError) as error:
+        if sampler.engine == "laplace":
+            raise
+        return _by_nuts(rows, spec, sampler, f"the Laplace engine found no posterior: {error}", notes, progress)
+    progress("exploring", 1, 1)
+    if fit.passed or sampler.engine == "laplace":
+        return fit
+    failed = "; ".join(str(check) for check in fit.checks if not check.passed)
+    return _by_nuts(rows, spec, sampler, f"the Laplace engine failed its checks: {failed}", notes, progress)

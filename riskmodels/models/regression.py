@@ -1,0 +1,73 @@
+"""The regression as a PyMC graph: the reference that the fast engine is compared with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from riskmodels.design.regression_rows import RegressionRows
+from riskmodels.models.effects import put_prior
+from riskmodels.models.latent_regression import TERM, VARYING, counts_of, varies
+from riskmodels.models.regression_design import own_design, shared_design
+from riskmodels.models.regression_spec import RegressionSpec
+from riskmodels.vocabulary import COUNTRY
+
+
+def build_regression_model(rows: RegressionRows, spec: RegressionSpec) -> pm.Model:
+    """Build the graph of a logistic regression; nothing is compiled or sampled.
+
+    Parameters
+    ----------
+    rows, spec
+        Data and model.
+
+    Returns
+    -------
+    pymc.Model
+        `coefficient` (intercept at the references first), and where coefficients vary `country_deviation`,
+        `country_sd`, `country_correlation`: deviations are not tied to sum to zero, as in brms.
+    """
+    names, shared = shared_design(spec, rows, rows.values)
+    means = np.average(shared, axis=0, weights=rows.n)
+    means[0] = 0.0
+    yes, n = counts_of(rows, spec)
+    priors = spec.prior_set
+    coords = {TERM: names, COUNTRY: list(rows.countries.levels), "row": list(range(len(rows)))}
+    with pm.Model(coords=coords) as model:
+        parts = [put_prior("intercept", priors.intercept)]
+        parts += [put_prior(f"slope_{k}", priors.slope) for k in range(1, len(names))]
+        centred = pt.stack(parts)
+        eta = pt.dot(shared - means, centred)
+        reference = centred - pt.concatenate([pt.dot(means, centred)[None], pt.zeros(len(names) - 1)])
+        pm.Deterministic("coefficient", reference, dims=TERM)
+        if varies(rows, spec):
+            own_names, own = own_design(spec, rows, rows.values)
+            eta = eta + _own_part(rows, own_names, own, spec)
+        pm.Potential("likelihood", pt.sum(yes * eta - n * pt.softplus(eta)))
+    return model
+
+
+def _own_part(rows: RegressionRows, names: list[str], own: np.ndarray, spec: RegressionSpec) -> pt.TensorVariable:
+    """Deviations of countries, non-centred, with an LKJ prior on their correlation."""
+    priors, size = spec.prior_set, len(names)
+    pm.modelcontext(None).add_coords(
+        {VARYING: names, f"{VARYING}_other": names, "entry": list(range(size * (size + 1) // 2))}
+    )
+    sd_of = (
+        pm.HalfNormal.dist(priors.group_sd.scale, shape=size)
+        if priors.group_sd.family == "half_normal"
+        else pm.HalfStudentT.dist(nu=priors.group_sd.degrees, sigma=priors.group_sd.scale, shape=size)
+    )
+    raw = pm.Normal("raw", 0.0, 1.0, dims=(COUNTRY, VARYING))
+    if size == 1:
+        sd = pt.stack([put_prior("sd", priors.group_sd)])
+        root = pt.diag(sd)
+    else:
+        root, correlation, sd = pm.LKJCholeskyCov(
+            "packed", n=size, eta=priors.correlation.shape, sd_dist=sd_of, compute_corr=True
+        )
+        pm.Deterministic("country_correlation", correlation, dims=(VARYING, f"{VARYING}_other"))
+    pm.Deterministic("country_sd", sd, dims=VARYING)
+    deviation = pm.Deterministic("country_deviation", pt.dot(raw, root.T).T, dims=(VARYING, COUNTRY))
+    return pt.sum(own * deviation.T[rows.country], axis=1)
