@@ -58,27 +58,32 @@ def hash_source(path: Path) -> str:
     return hash_text(ast.unparse(tree))
 
 
-def hashes_of_code(*parts: str) -> dict[str, str]:
-    """Hash each of the package's own source files, named relative to the package; folders count with all their files."""
+def _own_files(parts: tuple[str, ...]) -> dict[str, Path]:
+    """The package's own files, or all files of its folders, by their names relative to the package."""
     root = Path(__file__).parent
     files = [
         path
         for part in parts
         for path in (sorted((root / part).rglob("*.py")) if (root / part).is_dir() else [root / part])
     ]
-    return {path.relative_to(root).as_posix(): hash_source(path) for path in files}
+    return {path.relative_to(root).as_posix(): path for path in files}
+
+
+def hashes_of_code(*parts: str) -> dict[str, str]:
+    """Hash what each of the package's own source files does, for certificates; folders count with all their files."""
+    return {name: hash_source(path) for name, path in _own_files(parts).items()}
 
 
 @functools.cache
 def hash_of_code(*parts: str) -> str:
-    """Hash the package's own source files or folders, so that changed code is never taken for the old.
+    """Hash the bytes of the package's own source, so that changed code is never taken for the old; takes no time.
 
     Parameters
     ----------
     parts
         Files or folders relative to the package, e.g. ``"models"``.
     """
-    return hash_text("".join(hashes_of_code(*parts).values()))
+    return hash_text("".join(hash_file(path) for path in _own_files(parts).values()))
 
 
 def hash_record(record: Mapping[str, object]) -> str:

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+from threadpoolctl import threadpool_limits
 
 from riskmodels.design.cells import Cells
 from riskmodels.design.dependence import dependence_between_items
@@ -184,9 +185,13 @@ def _make_fit(
 
 
 def _fit_by_laplace(cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec) -> Fit:
-    """Fit with as many draws as asked for; where that narrowly fails the checks, once more with four times as many."""
-    fit = _weighted_fit(cells, spec, sampler, sampler.weighted_draws)
-    return fit if fit.passed else _weighted_fit(cells, spec, sampler, 4 * sampler.weighted_draws)
+    """Fit with as many draws as asked for; where that narrowly fails the checks, once more with four times as many.
+
+    Small products of matrices are slower by several threads, and much slower beside other work.
+    """
+    with threadpool_limits(limits=1):
+        fit = _weighted_fit(cells, spec, sampler, sampler.weighted_draws)
+        return fit if fit.passed else _weighted_fit(cells, spec, sampler, 4 * sampler.weighted_draws)
 
 
 def _weighted_fit(cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec, draws: int) -> Fit:
