@@ -25,6 +25,7 @@ from riskmodels.survey.codebook.shape import (
     OptionShape,
     OptionsShape,
     RangeShape,
+    ReplicatesShape,
     ResponseSetShape,
     ScaleShape,
     VariableShape,
@@ -153,16 +154,14 @@ def scale_record(name: str, shape: ScaleShape) -> Scale:
     return Scale(name, shape.label or name, tuple(shape.items), shape.rule, shape.at_least, tuple(shape.reverse))
 
 
+def replicates_record(shape: ReplicatesShape) -> Replicates:
+    """Turn the table of the replicate weights into its record."""
+    rscales = None if shape.rscales is None else tuple(shape.rscales)
+    return Replicates(tuple(shape.columns), shape.kind, shape.fay or 0.0, shape.scale, rscales)
+
+
 def design_record(shape: DesignShape) -> DesignColumns:
     """Turn the table of the sampling design into its record."""
-    given = shape.replicates
-    replicates = given and Replicates(
-        columns=tuple(given.columns),
-        kind=given.kind,
-        fay=given.fay or 0.0,
-        scale=given.scale,
-        rscales=None if given.rscales is None else tuple(given.rscales),
-    )
     return DesignColumns(
         country=shape.country,
         one_country=shape.one_country,
@@ -172,6 +171,6 @@ def design_record(shape: DesignShape) -> DesignColumns:
         stratum=shape.stratum,
         psu=shape.psu,
         child_id=shape.child_id,
-        replicates=replicates,
+        replicates=None if shape.replicates is None else replicates_record(shape.replicates),
         lonely_psu=shape.lonely_psu,
     )

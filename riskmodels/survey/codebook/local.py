@@ -83,7 +83,6 @@ def variable_problems(name: str, shape: VariableShape) -> Iterator[Problem]:
     """Everything wrong with one variable by itself."""
     place = ("variables", name)
     where = dotted(*place)
-    yield from name_problems(name, place, reserved=True)
     yield from asked_if_problems(shape.asked_if, (*place, "asked_if"))
     yield from range_problems(shape.low, shape.high, where)
     yield from _country_level_problems(place, shape)
@@ -126,7 +125,6 @@ def _country_level_problems(place: tuple[str, ...], shape: VariableShape) -> Ite
 def indicator_problems(name: str, shape: IndicatorShape) -> Iterator[Problem]:
     """Everything wrong with one indicator by itself, its follow-ups included."""
     place = ("indicators", name)
-    yield from name_problems(name, place, reserved=False)
     yield from asked_if_problems(shape.asked_if, (*place, "asked_if"))
     if shape.any_of is not None:
         for key in ("column", "yes", "no", "missing", "asked_if", "by_country"):
@@ -158,7 +156,6 @@ def follow_ups_of(shape: IndicatorShape) -> dict[str, FollowUpShape]:
 
 def response_set_problems(name: str, shape: ResponseSetShape) -> Iterator[Problem]:
     """Everything wrong with one multi-response question by itself."""
-    yield from name_problems(name, ("response_sets", name), reserved=False)
     yield from asked_if_problems(shape.asked_if, ("response_sets", name, "asked_if"))
     yield from options_problems(("response_sets", name), shape)
 
@@ -189,7 +186,6 @@ def options_problems(place: tuple[str, ...], shape: OptionsShape) -> Iterator[Pr
 def scale_problems(name: str, shape: ScaleShape) -> Iterator[Problem]:
     """Everything wrong with one scale by itself."""
     place = ("scales", name)
-    yield from name_problems(name, place, reserved=True)
     if len(shape.items) < 2:
         yield fault("a scale has fewer than two items", dotted(*place, "items"), "name its items")
     for key, names in (("items", shape.items), ("reverse", shape.reverse)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -71,7 +71,7 @@ _WORDS = {
 
 
 def read_codebook(path: str | Path) -> Codebook:
-    """Read what was asked of whom, and what every code means, from a codebook file.
+    r"""Read what was asked of whom, and what every code means, from a codebook file.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def read_codebook(path: str | Path) -> Codebook:
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> text = '[study]\\nid = "s"\\npopulation = "users of 12-17"\\nfile = "s.sav"\\n[design]\\none_country = "KEN"\\n'
+    >>> text = '[study]\nid = "s"\npopulation = "users of 12-17"\nfile = "s.sav"\n[design]\none_country = "KEN"\n'
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = Path(folder, "study.toml").write_text(text, encoding="utf-8")
     ...     read_codebook(Path(folder, "study.toml")).design.one_country
@@ -229,26 +229,35 @@ def _read_parts(document: Mapping[str, Any], parts: _Parts) -> Iterator[Problem]
         if key not in CodebookShape.model_fields:
             remedy = offer(key, CodebookShape.model_fields, f"write one of {', '.join(CodebookShape.model_fields)}")
             yield fault("unknown key", dotted(key), remedy)
-    parts.study = yield from _validated(StudyShape, document.get("study"), ("study",))
+    parts.study, _ = yield from _validated(StudyShape, document.get("study"), ("study",))
     if parts.study is not None and not re.fullmatch(r"[\w.-]{1,100}", parts.study.id):
         yield fault("id is part of file names", "study.id", "use letters, digits, points, - and _ only")
-    parts.design = yield from _validated(DesignShape, document.get("design"), ("design",))
+    parts.design, _ = yield from _validated(DesignShape, document.get("design"), ("design",))
     if parts.design is not None:
         yield from local.design_problems(parts.design)
-    given = yield from _validated(dict[str, ConditionShape], document.get("eligibility", {}), ("eligibility",))
-    if given is not None:
-        parts.eligibility = given
-        yield from local.condition_problems(given, ("eligibility",))
-    for section in _REPEATED:
+    for section in ("eligibility", *_REPEATED):
         tables = document.get(section, {})
         if not isinstance(tables, dict):
             yield fault("not a table", section, f"write each under its own heading, e.g. [{section}.name]")
             continue
         for name, table in tables.items():
+            if section == "eligibility":
+                yield from _read_condition(name, table, parts)
+                continue
             problems = list(_read_one(section, name, table, parts))
             if problems:
                 parts.unread.add(name)
                 yield from problems
+
+
+def _read_condition(name: str, table: object, parts: _Parts) -> Iterator[Problem]:
+    """Read one condition of eligibility."""
+    shape, _ = yield from _validated(ConditionShape, table, ("eligibility", name))
+    if shape is not None:
+        wrong = list(local.condition_problems({name: shape}, ("eligibility",)))
+        yield from wrong
+        if not wrong:
+            parts.eligibility[name] = shape
 
 
 def _read_one(section: str, name: str, table: object, parts: _Parts) -> Iterator[Problem]:
@@ -259,28 +268,32 @@ def _read_one(section: str, name: str, table: object, parts: _Parts) -> Iterator
         "response_sets": ResponseSetShape,
         "scales": ScaleShape,
     }
-    shape = yield from _validated(kinds[section], table, (section, name))
-    wrong: list[Problem] = []
+    wrong = list(local.name_problems(name, (section, name), reserved=section in {"variables", "scales"}))
+    shape, clean = yield from _validated(kinds[section], table, (section, name))
     if isinstance(shape, VariableShape):
-        wrong = list(local.variable_problems(name, shape))
-        if not wrong:
-            parts.variables[name] = build.variable_record(name, shape)
+        wrong += local.variable_problems(name, shape)
     elif isinstance(shape, IndicatorShape):
-        wrong = list(local.indicator_problems(name, shape))
-        if not wrong:
-            _keep(parts, list(build.indicator_records(name, shape)))
+        wrong += local.indicator_problems(name, shape)
     elif isinstance(shape, ResponseSetShape):
-        wrong = list(local.response_set_problems(name, shape))
-        if not wrong:
-            _keep(parts, list(build.response_set_records(name, shape)))
+        wrong += local.response_set_problems(name, shape)
     elif isinstance(shape, ScaleShape):
-        wrong = list(local.scale_problems(name, shape))
-        if not wrong:
-            parts.scales[name] = build.scale_record(name, shape)
+        wrong += local.scale_problems(name, shape)
     yield from wrong
+    if clean and not wrong:
+        _keep(name, shape, parts)
 
 
-def _keep(parts: _Parts, indicators: list[Indicator]) -> None:
+def _keep(name: str, shape: object, parts: _Parts) -> None:
+    """Turn a faultless table into its records."""
+    indicators: list[Indicator] = []
+    if isinstance(shape, VariableShape):
+        parts.variables[name] = build.variable_record(name, shape)
+    elif isinstance(shape, ScaleShape):
+        parts.scales[name] = build.scale_record(name, shape)
+    elif isinstance(shape, IndicatorShape):
+        indicators = list(build.indicator_records(name, shape))
+    elif isinstance(shape, ResponseSetShape):
+        indicators = list(build.response_set_records(name, shape))
     for indicator in indicators:
         parts.indicators[indicator.name] = indicator
         question, dot, _ = indicator.name.rpartition(".")
@@ -295,22 +308,44 @@ def _cross_problems(document: Mapping[str, Any], parts: _Parts) -> Iterator[Prob
     yield from check_codebook(parts.codebook("."), frozenset(parts.unread))
 
 
-def _validated(kind: Any, table: object, place: tuple[str, ...]) -> Any:
-    """Read one table as `kind`: yields its problems, returns the table or None."""
+def _validated(kind: Any, table: object, place: tuple[str, ...]) -> Generator[Problem, None, tuple[Any, bool]]:
+    """Read one table as `kind`: yields its problems, returns it (None: unreadable) and whether it is faultless.
+
+    Unknown keys are set aside, so that the rest of the table is still judged.
+    """
     if table is None:
         yield fault("a table that is needed is missing", dotted(*place), f"add [{dotted(*place)}]")
-        return None
+        return None, False
     try:
-        return TypeAdapter(kind).validate_python(table)
+        return TypeAdapter(kind).validate_python(table), True
     except ValidationError as error:
-        for slip in error.errors(include_input=False, include_url=False):
-            yield _worded(kind, slip, place)
-    return None
+        slips = error.errors(include_input=False, include_url=False)
+    for slip in slips:
+        yield _worded(kind, slip, place)
+    if all(slip["type"] == "extra_forbidden" for slip in slips):
+        unknown = [_place_in_table(slip) for slip in slips]
+        return TypeAdapter(kind).validate_python(_without(table, unknown)), False
+    return None, False
+
+
+def _place_in_table(slip: Any) -> tuple[str | int, ...]:
+    return tuple(part for part in slip["loc"] if part not in CONDITION_TAGS)
+
+
+def _without(table: Any, places: list[tuple[str | int, ...]]) -> Any:
+    """Copy a table without the keys at `places`."""
+    gone = {place[0] for place in places if len(place) == 1}
+    deeper = {place[0] for place in places if len(place) > 1}
+    return {
+        key: _without(value, [place[1:] for place in places if place[0] == key]) if key in deeper else value
+        for key, value in table.items()
+        if key not in gone
+    }
 
 
 def _worded(kind: Any, slip: Any, place: tuple[str, ...]) -> Problem:
     """Word one finding of pydantic for people; its own words may quote the input and are never shown."""
-    inner = tuple(part for part in slip["loc"] if part not in CONDITION_TAGS)
+    inner = _place_in_table(slip)
     where = dotted(*place, *inner)
     if slip["type"] == "extra_forbidden":
         table = table_at(kind, inner[:-1])

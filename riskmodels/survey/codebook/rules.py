@@ -176,7 +176,9 @@ def country_problems(codebook: Codebook) -> Iterator[Problem]:
         where = "design.one_country" if design.one_country else "design.countries"
         yield from _country_problem(code, where, codebook.synthetic)
     parts: list[Variable | Indicator] = [*codebook.variables.values(), *codebook.indicators.values()]
-    named = [(code, ("design", "country_labels", code)) for code in design.country_labels]
+    named: list[tuple[str, tuple[str, ...]]] = [
+        (code, ("design", "country_labels", code)) for code in design.country_labels
+    ]
     named += [(code, (*place_of(part), "by_country", code)) for part in parts for code in part.by_country]
     for code, place in named:
         if not used:

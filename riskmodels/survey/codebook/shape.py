@@ -92,8 +92,12 @@ class Table(BaseModel):
 class RangeShape(Table):
     """A range of a number, ends included."""
 
-    low: Number | None = Field(None, title="Lowest", description="Lowest value that qualifies; open if left out.")
-    high: Number | None = Field(None, title="Highest", description="Highest value that qualifies; open if left out.")
+    low: Number | None = Field(
+        default=None, title="Lowest", description="Lowest value that qualifies; open if left out."
+    )
+    high: Number | None = Field(
+        default=None, title="Highest", description="Highest value that qualifies; open if left out."
+    )
 
 
 def _tag(value: object) -> str:
@@ -109,14 +113,18 @@ ConditionShape = Annotated[
 class MissingShape(Table):
     """Kinds of answers that are not answers; each holds the codes that mean it."""
 
-    dont_know: Codes | None = Field(None, title="Don't know", description='The child answered "don\'t know".')
+    dont_know: Codes | None = Field(default=None, title="Don't know", description='The child answered "don\'t know".')
     prefer_not_to_say: Codes | None = Field(
-        None, title="Prefer not to say", description="The child refused; on abuse, this is informative."
+        default=None, title="Prefer not to say", description="The child refused; on abuse, this is informative."
     )
-    not_asked: Codes | None = Field(None, title="Not asked", description="Left out by a skip pattern.")
-    not_fielded: Codes | None = Field(None, title="Not fielded", description="The item was not in this country's form.")
+    not_asked: Codes | None = Field(default=None, title="Not asked", description="Left out by a skip pattern.")
+    not_fielded: Codes | None = Field(
+        default=None, title="Not fielded", description="The item was not in this country's form."
+    )
     system_missing: Codes | None = Field(
-        None, title="System missing", description="No answer for no stated reason; empty fields are this anyway."
+        default=None,
+        title="System missing",
+        description="No answer for no stated reason; empty fields are this anyway.",
     )
 
 
@@ -134,53 +142,57 @@ _COUNTRY = "Countries whose file differs, by code used; only the keys given ther
 class VariableCountryShape(Table):
     """How one country's file differs for a variable."""
 
-    column: Line | None = Field(None, title="Column", description=_COLUMN)
+    column: Line | None = Field(default=None, title="Column", description=_COLUMN)
     levels: dict[str, CodesOrNone] | None = Field(
-        None, title="Levels", description="Codes of every level in this country; [] for a level it does not offer."
+        default=None,
+        title="Levels",
+        description="Codes of every level in this country; [] for a level it does not offer.",
     )
-    missing: MissingShape | None = Field(None, title="Missing", description=_MISSING)
+    missing: MissingShape | None = Field(default=None, title="Missing", description=_MISSING)
 
 
 class IndicatorCountryShape(Table):
     """How one country's file differs for a yes/no question."""
 
-    column: Line | None = Field(None, title="Column", description=_COLUMN)
-    yes: Codes | None = Field(None, title="Yes", description=_YES)
-    no: Codes | None = Field(None, title="No", description=_NO)
-    missing: MissingShape | None = Field(None, title="Missing", description=_MISSING)
+    column: Line | None = Field(default=None, title="Column", description=_COLUMN)
+    yes: Codes | None = Field(default=None, title="Yes", description=_YES)
+    no: Codes | None = Field(default=None, title="No", description=_NO)
+    missing: MissingShape | None = Field(default=None, title="Missing", description=_MISSING)
 
 
 class VariableShape(Table):
     """Something that splits or describes children: gender, age, area, an item of a scale."""
 
     column: Line = Field(title="Column", description=_COLUMN)
-    label: Text = Field("", title="Label", description="Words for people; the name if left out.")
+    label: Text = Field(default="", title="Label", description="Words for people; the name if left out.")
     levels: dict[str, Codes] | None = Field(
-        None,
+        default=None,
         title="Levels",
         description="Level -> codes that mean it, in the order of tables. Leave out for a number.",
     )
-    labels: dict[str, Line] = Field({}, title="Labels", description="Level -> words for people.")
-    ordered: bool = Field(False, title="Ordered", description="Whether the levels are steps of one scale.")
-    low: Number | None = Field(None, title="Lowest", description="Lowest number that can be true.")
-    high: Number | None = Field(None, title="Highest", description="Highest number that can be true.")
-    missing: MissingShape | None = Field(None, title="Missing", description=_MISSING)
+    labels: dict[str, Line] = Field(default={}, title="Labels", description="Level -> words for people.")
+    ordered: bool = Field(default=False, title="Ordered", description="Whether the levels are steps of one scale.")
+    low: Number | None = Field(default=None, title="Lowest", description="Lowest number that can be true.")
+    high: Number | None = Field(default=None, title="Highest", description="Highest number that can be true.")
+    missing: MissingShape | None = Field(default=None, title="Missing", description=_MISSING)
     dimension: Dimension | None = Field(
-        None, title="Dimension", description="Which dimension of General Comment No. 25 it stands for."
+        default=None, title="Dimension", description="Which dimension of General Comment No. 25 it stands for."
     )
-    asked_if: dict[str, ConditionShape] | None = Field(None, title="Asked if", description=_ASKED_IF)
-    by_country: dict[str, VariableCountryShape] = Field({}, title="By country", description=_COUNTRY)
+    asked_if: dict[str, ConditionShape] | None = Field(default=None, title="Asked if", description=_ASKED_IF)
+    by_country: dict[str, VariableCountryShape] = Field(default={}, title="By country", description=_COUNTRY)
 
 
 class OptionShape(Table):
     """One option of a question that allows several answers."""
 
     column: Line = Field(title="Column", description=_COLUMN)
-    label: Text = Field("", title="Label", description="Words for people; the option's name if left out.")
-    yes: Codes | None = Field(None, title="Yes", description=f"{_YES} The codes of the whole question if left out.")
-    no: Codes | None = Field(None, title="No", description=f"{_NO} Those of the whole question if left out.")
-    missing: MissingShape | None = Field(None, title="Missing", description=_MISSING)
-    by_country: dict[str, IndicatorCountryShape] = Field({}, title="By country", description=_COUNTRY)
+    label: Text = Field(default="", title="Label", description="Words for people; the option's name if left out.")
+    yes: Codes | None = Field(
+        default=None, title="Yes", description=f"{_YES} The codes of the whole question if left out."
+    )
+    no: Codes | None = Field(default=None, title="No", description=f"{_NO} Those of the whole question if left out.")
+    missing: MissingShape | None = Field(default=None, title="Missing", description=_MISSING)
+    by_country: dict[str, IndicatorCountryShape] = Field(default={}, title="By country", description=_COUNTRY)
 
 
 class OptionsShape(Table):
@@ -189,12 +201,12 @@ class OptionsShape(Table):
     options: dict[str, OptionShape] = Field(
         title="Options", description="Option -> its column, in the order of tables."
     )
-    yes: Codes | None = Field(None, title="Yes", description="Codes that mean the option was named.")
-    no: Codes | None = Field(None, title="No", description="Codes that mean the option was not named.")
-    missing: MissingShape | None = Field(None, title="Missing", description=_MISSING)
-    base: Base | None = Field(None, title="Base", description=_BASE)
-    recall: Text | None = Field(None, title="Recall period", description=_RECALL)
-    sensitive: bool | None = Field(None, title="Sensitive", description=_SENSITIVE)
+    yes: Codes | None = Field(default=None, title="Yes", description="Codes that mean the option was named.")
+    no: Codes | None = Field(default=None, title="No", description="Codes that mean the option was not named.")
+    missing: MissingShape | None = Field(default=None, title="Missing", description=_MISSING)
+    base: Base | None = Field(default=None, title="Base", description=_BASE)
+    recall: Text | None = Field(default=None, title="Recall period", description=_RECALL)
+    sensitive: bool | None = Field(default=None, title="Sensitive", description=_SENSITIVE)
 
 
 class FollowUpShape(OptionsShape):
@@ -204,47 +216,53 @@ class FollowUpShape(OptionsShape):
 class ResponseSetShape(OptionsShape):
     """A multi-response question of its own."""
 
-    asked_if: dict[str, ConditionShape] | None = Field(None, title="Asked if", description=_ASKED_IF)
+    asked_if: dict[str, ConditionShape] | None = Field(default=None, title="Asked if", description=_ASKED_IF)
 
 
 class FollowUpsShape(Table):
     """What was asked about an indicator that was answered with yes."""
 
-    channel: FollowUpShape | None = Field(None, title="Channel", description="Where it happened.")
-    perpetrator: FollowUpShape | None = Field(None, title="Perpetrator", description="Who did it.")
-    told: FollowUpShape | None = Field(None, title="Told", description="Whom the child told.")
-    why_not_told: FollowUpShape | None = Field(None, title="Why not told", description="What kept the child silent.")
+    channel: FollowUpShape | None = Field(default=None, title="Channel", description="Where it happened.")
+    perpetrator: FollowUpShape | None = Field(default=None, title="Perpetrator", description="Who did it.")
+    told: FollowUpShape | None = Field(default=None, title="Told", description="Whom the child told.")
+    why_not_told: FollowUpShape | None = Field(
+        default=None, title="Why not told", description="What kept the child silent."
+    )
 
 
 class IndicatorShape(Table):
     """A yes/no question with its denominator, or the union of several."""
 
-    column: Line | None = Field(None, title="Column", description=_COLUMN)
-    label: Text = Field("", title="Label", description="Words for people; the name if left out.")
-    yes: Codes | None = Field(None, title="Yes", description=_YES)
-    no: Codes | None = Field(None, title="No", description=_NO)
-    missing: MissingShape | None = Field(None, title="Missing", description=_MISSING)
+    column: Line | None = Field(default=None, title="Column", description=_COLUMN)
+    label: Text = Field(default="", title="Label", description="Words for people; the name if left out.")
+    yes: Codes | None = Field(default=None, title="Yes", description=_YES)
+    no: Codes | None = Field(default=None, title="No", description=_NO)
+    missing: MissingShape | None = Field(default=None, title="Missing", description=_MISSING)
     any_of: list[Line] | None = Field(
-        None, title="Any of", description="Indicators of which at least one is yes; instead of column, yes and no."
+        default=None,
+        title="Any of",
+        description="Indicators of which at least one is yes; instead of column, yes and no.",
     )
-    base: Base = Field("all asked", title="Base", description=_BASE)
-    recall: Text = Field("", title="Recall period", description=_RECALL)
-    sensitive: bool = Field(True, title="Sensitive", description=_SENSITIVE)
-    asked_if: dict[str, ConditionShape] | None = Field(None, title="Asked if", description=_ASKED_IF)
-    by_country: dict[str, IndicatorCountryShape] = Field({}, title="By country", description=_COUNTRY)
+    base: Base = Field(default="all asked", title="Base", description=_BASE)
+    recall: Text = Field(default="", title="Recall period", description=_RECALL)
+    sensitive: bool = Field(default=True, title="Sensitive", description=_SENSITIVE)
+    asked_if: dict[str, ConditionShape] | None = Field(default=None, title="Asked if", description=_ASKED_IF)
+    by_country: dict[str, IndicatorCountryShape] = Field(default={}, title="By country", description=_COUNTRY)
     follow_ups: FollowUpsShape | None = Field(
-        None, title="Follow-ups", description="Questions put to children who answered yes."
+        default=None, title="Follow-ups", description="Questions put to children who answered yes."
     )
 
 
 class ScaleShape(Table):
     """A score over several variables."""
 
-    label: Text = Field("", title="Label", description="Words for people; the name if left out.")
+    label: Text = Field(default="", title="Label", description="Words for people; the name if left out.")
     items: list[Line] = Field(title="Items", description="Variables: numbers, or ordered levels counted 0, 1, 2 ...")
-    rule: Literal["sum", "mean"] = Field("mean", title="Rule", description='"sum" or "mean" of the answered items.')
-    at_least: int = Field(1, title="At least", description="Items that must be answered for a score.")
-    reverse: list[Line] = Field([], title="Reversed", description="Items counted from the other end.")
+    rule: Literal["sum", "mean"] = Field(
+        default="mean", title="Rule", description='"sum" or "mean" of the answered items.'
+    )
+    at_least: int = Field(default=1, title="At least", description="Items that must be answered for a score.")
+    reverse: list[Line] = Field(default=[], title="Reversed", description="Items counted from the other end.")
 
 
 class ReplicatesShape(Table):
@@ -254,45 +272,51 @@ class ReplicatesShape(Table):
     kind: Literal["jackknife-1", "jackknife-n", "bootstrap", "brr", "fay"] = Field(
         title="Kind", description="How the replicates were made."
     )
-    fay: Number | None = Field(None, title="Fay's factor", description='Needed for kind "fay": above 0, below 1.')
-    scale: Number | None = Field(None, title="Scale", description="Overall factor; the kind's usual one if left out.")
+    fay: Number | None = Field(
+        default=None, title="Fay's factor", description='Needed for kind "fay": above 0, below 1.'
+    )
+    scale: Number | None = Field(
+        default=None, title="Scale", description="Overall factor; the kind's usual one if left out."
+    )
     rscales: list[Number] | None = Field(
-        None, title="Factors", description='Factor per replicate; needed for "jackknife-n".'
+        default=None, title="Factors", description='Factor per replicate; needed for "jackknife-n".'
     )
 
 
 class DesignShape(Table):
     """The sampling design."""
 
-    country: Line | None = Field(None, title="Country column", description="Column that names the country.")
+    country: Line | None = Field(default=None, title="Country column", description="Column that names the country.")
     one_country: Line | None = Field(
-        None, title="The one country", description="Three-letter code, where there is no country column."
+        default=None, title="The one country", description="Three-letter code, where there is no country column."
     )
     countries: dict[str, Line] = Field(
-        {}, title="Countries", description="Code in the file -> three-letter code, in the order of tables."
+        default={}, title="Countries", description="Code in the file -> three-letter code, in the order of tables."
     )
     country_labels: dict[str, Line] = Field(
-        {}, title="Country labels", description="Three-letter code -> words for people."
+        default={}, title="Country labels", description="Three-letter code -> words for people."
     )
-    weight: Line | None = Field(None, title="Weight", description="Column of the survey weights.")
-    stratum: Line | None = Field(None, title="Stratum", description="Column of the sampling strata.")
-    psu: Line | None = Field(None, title="PSU", description="Column of the primary sampling units (clusters).")
-    child_id: Line | None = Field(None, title="Child", description="Column that identifies a child; never in results.")
+    weight: Line | None = Field(default=None, title="Weight", description="Column of the survey weights.")
+    stratum: Line | None = Field(default=None, title="Stratum", description="Column of the sampling strata.")
+    psu: Line | None = Field(default=None, title="PSU", description="Column of the primary sampling units (clusters).")
+    child_id: Line | None = Field(
+        default=None, title="Child", description="Column that identifies a child; never in results."
+    )
     lonely_psu: Literal["error", "certainty", "average", "centred", "merge"] = Field(
-        "error", title="Lonely PSU", description="What to do with a stratum that holds one PSU."
+        default="error", title="Lonely PSU", description="What to do with a stratum that holds one PSU."
     )
-    replicates: ReplicatesShape | None = Field(None, title="Replicates", description="Replicate weights.")
+    replicates: ReplicatesShape | None = Field(default=None, title="Replicates", description="Replicate weights.")
 
 
 class StudyShape(Table):
     """What the study is."""
 
     id: Line = Field(title="Name", description="Short name of the study, used in the names of files.")
-    title: Text = Field("", title="Title", description="Words for people; the id if left out.")
+    title: Text = Field(default="", title="Title", description="Words for people; the id if left out.")
     population: Line = Field(title="Population", description='Who was asked, e.g. "internet users aged 12-17".')
     file: Line = Field(title="Data file", description="Data file, relative to this codebook's folder.")
-    synthetic: bool = Field(False, title="Synthetic", description="Whether the children are made up.")
-    citation: Text = Field("", title="Citation", description="How to cite the study.")
+    synthetic: bool = Field(default=False, title="Synthetic", description="Whether the children are made up.")
+    citation: Text = Field(default="", title="Citation", description="How to cite the study.")
 
 
 class CodebookShape(Table):
@@ -301,14 +325,18 @@ class CodebookShape(Table):
     study: StudyShape = Field(title="Study", description="What the study is.")
     design: DesignShape = Field(title="Design", description="The sampling design.")
     eligibility: dict[str, ConditionShape] = Field(
-        {}, title="Eligibility", description="Children who do not fulfil every condition are left out, and counted."
+        default={},
+        title="Eligibility",
+        description="Children who do not fulfil every condition are left out, and counted.",
     )
-    variables: dict[str, VariableShape] = Field({}, title="Variables", description="What splits or describes children.")
-    indicators: dict[str, IndicatorShape] = Field({}, title="Indicators", description="Yes/no questions.")
+    variables: dict[str, VariableShape] = Field(
+        default={}, title="Variables", description="What splits or describes children."
+    )
+    indicators: dict[str, IndicatorShape] = Field(default={}, title="Indicators", description="Yes/no questions.")
     response_sets: dict[str, ResponseSetShape] = Field(
-        {}, title="Response sets", description="Multi-response questions outside a follow-up."
+        default={}, title="Response sets", description="Multi-response questions outside a follow-up."
     )
-    scales: dict[str, ScaleShape] = Field({}, title="Scales", description="Scores over several variables.")
+    scales: dict[str, ScaleShape] = Field(default={}, title="Scales", description="Scores over several variables.")
 
 
 def table_at(kind: Any, place: Sequence[str | int]) -> type[Table] | None:

@@ -37,7 +37,7 @@ def nearest(name: str, names: Iterable[str]) -> list[str]:
         return []
     alike = [other for other in names if abs(len(other) - len(name)) <= max(4, len(name))][:_MOST_NAMES]
     by_lower = {other.lower(): other for other in alike}
-    return [by_lower[found] for found in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.55)]
+    return [by_lower[found] for found in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)]
 
 
 def offer(name: str, names: Iterable[str], otherwise: str) -> str:
