@@ -12,6 +12,7 @@ from riskmodels.survey.codebook import guess
 from riskmodels.survey.codebook.guess import Role
 from riskmodels.survey.codebook.local import LONGEST_NAME
 from riskmodels.survey.codebook.records import Code
+from riskmodels.survey.codebook.rules import same_code
 from riskmodels.survey.codebook.shape import LARGEST_CODE, LONGEST_TEXT
 from riskmodels.survey.codebook.wording import shown
 from riskmodels.survey.codebook.write import toml_key, toml_value
@@ -143,7 +144,7 @@ def _countries(column: ColumnInfo | None) -> Iterator[str]:
         yield f"countries = {toml_value(pairs)}  # guess: from the labels"
         return
     yield "# TODO: write the three-letter code of each country, then take the # away"
-    yield f"# countries = {toml_value({code: '' for code in pairs})}"
+    yield f"# countries = {toml_value(dict.fromkeys(pairs, ''))}"
     yield f"# in the file: {'; '.join(f'{code} is {shown(label)}' for code, label in pairs.items())}"
 
 
@@ -174,12 +175,14 @@ def _read(column: ColumnInfo, counts: Mapping[Code, int] | None) -> _Reading:
     reading = _Reading()
     marked = {_code(code) for code in column.missing_codes}
     labelled: dict[Code, str] = {}
+    seen: set[str] = set()
     for raw, label in column.value_labels.items():
         code = _code(raw)
         if code is None:
             reading.remarks.append("TODO: a label belongs to a code that cannot be declared; mend it in the file")
-        else:
-            labelled.setdefault(code, _clean(label))
+        elif same_code(code) not in seen:
+            seen.add(same_code(code))
+            labelled[code] = _clean(label)
     for code, label in labelled.items():
         kind = guess.missing_kind_of(label)
         if kind is None and code in marked:
@@ -277,7 +280,9 @@ def _response_set(
     question: str, source: SourceTable, counts: Mapping[str, Mapping[Code, int]] | None, taken: set[str]
 ) -> Iterator[str]:
     """Lines of a multiple-response set that the file declares, and of those of its columns that fit it not."""
-    columns = [column for name in source.response_sets[question] if (column := source.info(name)) is not None]
+    columns = [
+        column for name in dict.fromkeys(source.response_sets[question]) if (column := source.info(name)) is not None
+    ]
     fitting, misfits = [], []
     for column in columns:
         reading = _read(column, None if counts is None else counts.get(column.name))

@@ -91,7 +91,7 @@ _YES = _words(
     "seleccionado|cité|mencionada|genannt|true"
 )
 _NO = _words(
-    "no|non|não|nein|nee|нет|tidak|không|hapana|لا|ไม่ใช่|ไม่|hindi|hayır|not selected|not mentioned|not named|unticked|"
+    "no|non|não|nein|nee|нет|tidak|không|hapana|لا|ไม่ใช่|ไม่|hindi|hayır|not selected|not mentioned|not named|unticked|"  # noqa: RUF001
     "unchecked|not ticked|not checked|non coché|no mencionado|no seleccionado|non cité|não mencionado|nicht genannt|false"
 )
 _NEVER = _words(

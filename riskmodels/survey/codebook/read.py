@@ -31,9 +31,11 @@ from riskmodels.survey.codebook.shape import (
 )
 from riskmodels.survey.codebook.wording import dotted, fault, offer
 
-LARGEST_FILE = 1_000_000
+LARGEST_FILE = 4_000_000
 #: Problems listed of one codebook; a file with more is not a codebook with slips but something else.
 MOST_PROBLEMS = 200
+#: A name with a hundred dots: the parser needs time that grows with the square of their number.
+_ENDLESS_NAME = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}""")
 _REPEATED = ("variables", "indicators", "response_sets", "scales")
 #: What the parser says -> what a person can do about it; its own words may quote the file and are never shown.
 _TOML_SLIPS = {
@@ -54,6 +56,7 @@ _TOML_SLIPS = {
     "Invalid value": "texts need quotes; true and false are written small; decimals take a point",
     "Invalid initial character": "names with signs other than letters, digits, _ and - need quotes",
     "Invalid statement": "a line starts with a name, [table] or #",
+    "Illegal character '\\n'": "close the quotes on the same line",
     "Illegal character": "a control character stands in the text: type the line again",
 }
 _WORDS = {
@@ -76,7 +79,7 @@ def read_codebook(path: str | Path) -> Codebook:
     Parameters
     ----------
     path
-        A TOML file, UTF-8, at most 1 MB; `docs/codebook.md` lists its keys.
+        A TOML file, UTF-8, at most 4 MB; `docs/codebook.md` lists its keys.
 
     Returns
     -------
@@ -176,6 +179,10 @@ def _parsed(text: str, source: str) -> dict[str, Any]:
     """Parse TOML; E190 with the line where that fails."""
     if len(text) > LARGEST_FILE:
         raise InputError([fault("larger than any codebook", source, "is this the data file?", "E190")], source)
+    endless = _ENDLESS_NAME.search(text)
+    if endless is not None:
+        where = f"line {text.count(chr(10), 0, endless.start()) + 1}"
+        raise InputError([fault("a name with a hundred dots", where, "a codebook needs seven", "E190")], source)
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

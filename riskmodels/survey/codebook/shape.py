@@ -266,7 +266,7 @@ class ScaleShape(Table):
 
 
 class ReplicatesShape(Table):
-    """Replicate weights."""
+    """Replicate weights: their columns and how they were made."""
 
     columns: list[Line] = Field(title="Columns", description="Columns of the replicate weights.")
     kind: Literal["jackknife-1", "jackknife-n", "bootstrap", "brr", "fay"] = Field(
@@ -284,7 +284,7 @@ class ReplicatesShape(Table):
 
 
 class DesignShape(Table):
-    """The sampling design."""
+    """Columns that hold the sampling design."""
 
     country: Line | None = Field(default=None, title="Country column", description="Column that names the country.")
     one_country: Line | None = Field(
@@ -309,7 +309,7 @@ class DesignShape(Table):
 
 
 class StudyShape(Table):
-    """What the study is."""
+    """Name, population and data file of the study."""
 
     id: Line = Field(title="Name", description="Short name of the study, used in the names of files.")
     title: Text = Field(default="", title="Title", description="Words for people; the id if left out.")
