@@ -148,7 +148,7 @@ def test_marked_codes_without_a_kind_are_never_answers() -> None:
 def test_counts_warn_but_never_show_a_value() -> None:
     ends = ColumnInfo("S9", "Trust", {0.0: "None", 10.0: "Full"})
     short = ColumnInfo("Q3", "Where", {1.0: "Home", 2.0: "School"})
-    counts: dict[str, dict[Code, int]] = {"S9": {n: 50 for n in range(11)}, "Q3": {1: 60, 2: 50, 77123: 12}}
+    counts: dict[str, dict[Code, int]] = {"S9": dict.fromkeys(range(11), 50), "Q3": {1: 60, 2: 50, 77123: 12}}
     text = draft_codebook(source(ends, short), counts)
     codebook = finished(text)
     assert codebook.variables["s9"].is_number

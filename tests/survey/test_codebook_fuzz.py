@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import datetime
 import random
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tomli_w
 
 from riskmodels.errors import InputError
 from riskmodels.survey.codebook.read import codebook_from_toml, read_codebook
@@ -110,8 +115,45 @@ MUTATIONS: tuple[Callable[[str, random.Random], str], ...] = (
 )  # fmt: skip
 
 
+JUNK = (
+    True, 0, -1, 3, 2**70, 1.5, float("nan"), float("inf"), "", " ", "x", "all", "yes", "KEN", "a\nb", [], [[]], {}, {"": 1},
+    [1], [1, 1], ["yes"], ["images_shared"], ["gender", "age"], {"low": 1}, {"low": 9, "high": 1}, {"gender": ["boy"]},
+    {"x": {"column": "c"}}, {"dont_know": [1]}, datetime.date(2026, 1, 1), [{"a": [1]}],
+)  # fmt: skip
+
+
+def tables_in(document: dict[str, Any]) -> list[dict[str, Any]]:
+    found = [document]
+    for table in found:
+        found += [value for value in table.values() if isinstance(value, dict)]
+    return found
+
+
+def mutated_document(text: str, rng: random.Random) -> str:
+    """Valid TOML with wrong contents: values replaced, keys renamed, dropped and added, tables moved elsewhere."""
+    document = tomllib.loads(text)
+    for _ in range(rng.choice((1, 1, 2, 3, 5))):
+        tables = tables_in(document)
+        table = rng.choice([one for one in tables if one] or [document])
+        key = rng.choice(list(table) or ["study"])
+        action = rng.randrange(5)
+        if action == 0:
+            table[key] = copy.deepcopy(rng.choice(JUNK))
+        elif action == 1:
+            table.pop(key, None)
+        elif action == 2:
+            table[rng.choice(KEYS[:-1])] = copy.deepcopy(rng.choice((*JUNK, table.get(key, 1))))
+        elif action == 3:
+            table[rng.choice(KEYS[:-1])] = table.pop(key, 1)
+        else:
+            table[key] = copy.deepcopy(rng.choice(tables))
+    return tomli_w.dumps(document)
+
+
 def broken_text(seed: int) -> str:
     rng = random.Random(seed)
+    if seed % 4 > 1:
+        return mutated_document(GOOD if seed % 2 else REAL, rng)
     text = GOOD if seed % 2 else REAL
     for _ in range(rng.choice((1, 1, 2, 3, 6))):
         text = rng.choice(MUTATIONS)(text or GOOD, rng)
