@@ -273,3 +273,18 @@ def test_endless_faults_are_cut(example: Codebook) -> None:
     text = HEAD + "".join(f'[variables.v{i}]\ncolum = "{i}"\n' for i in range(3000))
     assert len(problems_of(text)) == 201
     assert list(check_codebook(example)) == []
+
+
+def test_what_is_left_out_is_cautious_and_follow_ups_inherit() -> None:
+    plain = codebook_from_toml(HEAD + SHARED).indicators["shared"]
+    assert (plain.sensitive, plain.base, plain.recall, plain.label) == (True, "all asked", "", "shared")
+    follow = "follow_ups.told = { yes = [1], no = [0], options = { a = { column = 'x' } } }"
+    about = "base = 'valid answers'\nrecall = 'ever'\nsensitive = false\n"
+    option = codebook_from_toml(HEAD + SHARED + about + follow).indicators["shared.told.a"]
+    assert (option.sensitive, option.base, option.recall, option.label) == (False, "valid answers", "ever", "a")
+    assert codebook_from_toml(HEAD).synthetic is False
+
+
+def test_an_unknown_key_hides_no_other_fault_of_its_table() -> None:
+    found = problems_of(HEAD + '[variables.x]\ncolumn = "c"\nlow = 3\nhigh = 2\nlabell = "X"')
+    assert [p.where for p in found] == ["variables.x.labell", "variables.x"]
