@@ -69,4 +69,8 @@ ESTIMATE_COLUMNS: dict[str, str] = {
 }
 
 #: Names a user's own factors may not take.
-RESERVED_NAMES: frozenset[str] = frozenset(ESTIMATE_COLUMNS) | {"cell", "chain", "draw", "eta", "affected"}
+RESERVED_NAMES: frozenset[str] = frozenset(ESTIMATE_COLUMNS) | {
+    *("cell", "chain", "draw", "eta", "affected"),
+    # columns of coded data
+    *("weight", "stratum", "psu", "child_id", "children", "total", "squares"),
+}

@@ -33,6 +33,7 @@ TOML = """
 [study]
 id = "canary"
 title = "A study"
+population = "children"
 file = "study.{ending}"
 synthetic = true
 [design]

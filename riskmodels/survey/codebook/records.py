@@ -35,16 +35,16 @@ class Answers:
 
 @dataclass(frozen=True)
 class Condition:
-    """Who is meant: children with one of some levels of a variable (or ``"yes"`` on an indicator).
+    """Who is meant: children with one of some levels of a variable (or ``"yes"`` on an indicator), or in a range.
 
     Parameters
     ----------
     name
         Variable or indicator.
     levels
-        Levels that qualify.
+        Levels that qualify; empty for a number, whose range is given instead.
     low, high
-        Range that qualifies, for a number.
+        Range that qualifies, ends included, for a number; None where that side is open.
     """
 
     name: str
