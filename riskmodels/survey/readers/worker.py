@@ -155,6 +155,8 @@ def read(request: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         "encoding": request["encoding"],
     }
     meta = reader(request["path"], metadataonly=True, output_format="dict", **options)[1]
+    if not all(meta.column_names) or len(set(meta.column_names)) < len(meta.column_names):
+        return {"error": "invalid"}, {}
     declared = request["columns"]
     known = set(meta.column_names)
     names = [name for name in meta.column_names if declared is None or name in set(declared)]
