@@ -15,13 +15,16 @@ from riskmodels.design.collapse import collapse
 from riskmodels.design.direct import Interval
 from riskmodels.design.domains import direct_estimates
 from riskmodels.design.patterns import Patterns, count_patterns
+from riskmodels.design.regression_rows import regression_rows
 from riskmodels.design.survey_cells import cells_of_survey
 from riskmodels.design.totals import SurveyTotals
 from riskmodels.errors import Problem
 from riskmodels.estimates.estimates import Estimates
 from riskmodels.estimates.prevalence import prevalence_estimates
 from riskmodels.fit.fit import Fit, fit_model
+from riskmodels.fit.regression import RegressionFit, fit_regression
 from riskmodels.fit.sampler import Progress, SamplerSpec, no_progress
+from riskmodels.models.regression_spec import RegressionSpec, regression_formula
 from riskmodels.models.specs import PrevalenceSpec
 from riskmodels.survey.population import PopulationFrame
 from riskmodels.survey.survey import Survey, read_survey, survey_from_frame
@@ -160,6 +163,28 @@ class Study:
         )
         chosen = spec or PrevalenceSpec(ordered=ordered)
         return PrevalenceResult(fit_model(cells, chosen, sampler, progress=progress), self.population)
+
+    def regression(
+        self, model: str | RegressionSpec, *, sampler: SamplerSpec | None = None, progress: Progress = no_progress
+    ) -> RegressionFit:
+        """Who is affected: a hierarchical logistic regression.
+
+        Parameters
+        ----------
+        model
+            A formula such as ``"any_risk ~ gender * age + (1 + gender | country)"``, or a `RegressionSpec`.
+        sampler, progress
+            As in `prevalence`.
+
+        Returns
+        -------
+        RegressionFit
+            For `coefficient_estimates`, `marginal_effects` and `prediction_estimates`.
+        """
+        self.survey.require_usable()
+        spec = regression_formula(model) if isinstance(model, str) else model
+        rows = regression_rows(self.survey.codebook, self.survey.source, spec.outcome, spec.predictors, base=spec.base)
+        return fit_regression(rows, spec, sampler, progress=progress)
 
     def __repr__(self) -> str:
         """Say what it is, never what is in it."""
