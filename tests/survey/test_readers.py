@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyreadstat
 import pytest
 
 from riskmodels.errors import InputError
@@ -41,6 +43,21 @@ def test_only_declared_columns_are_read(tmp_path: Path, ending: str) -> None:
     assert CANARY not in repr(source)
     assert "note" in source.all_columns
     assert table(read_source(source.path))["note"].tolist() == [CANARY] * 6
+
+
+def test_the_parser_is_asked_for_the_declared_columns_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First what the file says, then the rows of the declared columns: nothing else is ever in memory."""
+    asked: list[tuple[bool, list[str] | None]] = []
+    read_sav = pyreadstat.read_sav
+
+    def spy(path: str, metadataonly: bool = False, usecols: list[str] | None = None, **options: Any) -> Any:
+        asked.append((metadataonly, usecols))
+        return read_sav(path, metadataonly=metadataonly, usecols=usecols, **options)
+
+    monkeypatch.setattr(pyreadstat, "read_sav", spy)
+    request = {"path": str(make(tmp_path, ".sav")), "format": "sav", "columns": ["age"], "rows": True, "encoding": None}
+    assert list(worker.read(request)[1]) == ["age"]
+    assert asked == [(True, None), (False, ["age"])]
 
 
 @pytest.mark.parametrize("ending", FORMATS)
@@ -122,6 +139,13 @@ def test_trailing_blanks_of_text_are_stripped(tmp_path: Path) -> None:
     frame.to_stata(tmp_path / "s.dta", write_index=False)
     assert table(read_source(tmp_path / "s.dta"))["country"].tolist()[:2] == ["KEN", " NA"]
     assert table(read_source(tmp_path / "s.dta"))["country"].isna().tolist() == [False, False, True]
+
+
+def test_trailing_blanks_of_text_codes_are_stripped() -> None:
+    """A label's code is compared with the column's text, so both lose the blanks that pad them."""
+    assert worker._code("NA ") == "NA"
+    assert worker._code(" NA") == " NA"
+    assert worker._ranges([{"lo": "NA ", "hi": "NA "}]) == [["NA", "NA"]]
 
 
 @pytest.mark.parametrize("ending", FORMATS)

@@ -114,6 +114,14 @@ def test_truncated_files(tmp_path: Path, ending: str, share: float) -> None:
     assert "cannot be read" in problem.what
 
 
+def test_two_columns_of_one_name(tmp_path: Path) -> None:
+    """Names of Stata columns stand in fixed fields: make the second the same as the first."""
+    path = tmp_path / "s.dta"
+    pd.DataFrame({"aaa": [1.0], "bbb": [2.0]}).to_stata(path, write_index=False, version=118)
+    path.write_bytes(path.read_bytes().replace(b"bbb", b"aaa"))
+    assert refused(path).what == "two columns have the same name"
+
+
 def test_garbled_labels_stop_and_a_chosen_encoding_warns(tmp_path: Path) -> None:
     path = write_sav(tmp_path / "s.sav", children().rename(columns={"age": "año".encode().decode("latin-1")}))
     problem = refused(path)

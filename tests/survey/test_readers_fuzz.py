@@ -107,6 +107,20 @@ def run(ending: str, count: int, folder: Path) -> Counter[str]:
     return found
 
 
+@pytest.mark.parametrize("ending", sorted(GUARDED))
+def test_a_file_cut_anywhere_is_never_a_shorter_survey(tmp_path: Path, ending: str) -> None:
+    """Law: fewer rows than the file announces, or lost labels, are an error and not a table."""
+    whole = WRITERS[ending](tmp_path / f"whole{ending}").read_bytes()
+    batch = Batch()
+    path = tmp_path / f"cut{ending}"
+    try:
+        for size in range(1, len(whole), 23):
+            path.write_bytes(whole[:size])
+            assert batch.read(path)[0] in ("E190", "E170", "died"), size
+    finally:
+        batch.stop()
+
+
 @pytest.mark.parametrize("ending", sorted(WRITERS))
 def test_mutated_files(tmp_path: Path, ending: str) -> None:
     found = run(ending, 40, tmp_path)

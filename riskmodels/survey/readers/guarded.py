@@ -92,6 +92,7 @@ def _problem(reason: str, path: Path, seconds: float) -> Problem:
             "the file has a version that cannot be read",
             "save it again as SPSS .sav or as Stata 14 to 18 .dta",
         ),
+        "doubled": ("E190", "two columns have the same name", "rename one of them in the program that made the file"),
         "open": ("E190", "the file cannot be opened", "check that it is not open elsewhere and that you may read it"),
     }
     if reason in words:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
@@ -155,7 +156,7 @@ def read(request: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         "encoding": request["encoding"],
     }
     meta = reader(request["path"], metadataonly=True, output_format="dict", **options)[1]
-    if not all(meta.column_names) or len(set(meta.column_names)) < len(meta.column_names):
+    if not all(meta.column_names):
         return {"error": "invalid"}, {}
     declared = request["columns"]
     known = set(meta.column_names)
@@ -183,7 +184,10 @@ def answer(request: Mapping[str, Any], sink: BinaryIO) -> None:
 
     arrays: dict[str, Any] = {}
     try:
-        reply, arrays = read(request)
+        with warnings.catch_warnings(action="error", category=UserWarning):
+            reply, arrays = read(request)
+    except UserWarning:  # the library renames the second of two columns of one name, and only warns
+        reply = {"error": "doubled"}
     except (ReadstatError, PyreadstatError) as error:
         reply = {"error": reason_of(str(error))}
     except MemoryError:
