@@ -59,7 +59,7 @@ def matches(source: SourceTable, column: str, codes: Iterable[Code]) -> str:
     if numbers:
         parts.append(f"{name if numeric else f'TRY_CAST({name} AS DOUBLE)'} IN ({', '.join(numbers)})")
     if texts and not numeric:
-        parts.append(f"trim({name}) IN ({', '.join(texts)})")
+        parts.append(f"trim(CAST({name} AS VARCHAR)) IN ({', '.join(texts)})")
     if reasons and info is not None and info.has_reason:
         parts.append(f"{quoted(column + REASON_SUFFIX)} IN ({', '.join(reasons)})")
     return f"coalesce({' OR '.join(parts)}, false)" if parts else "false"
@@ -71,7 +71,7 @@ def is_empty(source: SourceTable, column: str) -> str:
     name = quoted(column)
     empty = f"{name} IS NULL"
     if info is not None and not info.numeric:
-        empty = f"({name} IS NULL OR trim({name}) = '')"
+        empty = f"({name} IS NULL OR trim(CAST({name} AS VARCHAR)) = '')"
     elif info is not None:
         empty = f"({name} IS NULL OR isnan({name}))"
     return f"({empty} AND {quoted(column + REASON_SUFFIX)} IS NULL)" if info is not None and info.has_reason else empty
@@ -133,7 +133,7 @@ def country_sql(codebook: Codebook, source: SourceTable) -> str:
         whole = f"CAST(CAST({name} AS BIGINT) AS VARCHAR)"
         number = f"TRY_CAST({name} AS DOUBLE)"
         return f"CASE WHEN isnan({number}) THEN NULL WHEN {number} = floor({number}) THEN {whole} ELSE CAST({name} AS VARCHAR) END"
-    return f"nullif(trim({name}), '')"
+    return f"nullif(trim(CAST({name} AS VARCHAR)), '')"
 
 
 def _variable_sql(source: SourceTable, variable: Variable) -> str:
