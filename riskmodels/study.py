@@ -13,7 +13,7 @@ from riskmodels.design.audit import Audit, audit_survey
 from riskmodels.design.cells import Cells
 from riskmodels.design.collapse import collapse
 from riskmodels.design.direct import Interval
-from riskmodels.design.domains import direct_estimates
+from riskmodels.design.domains import direct_by_replicates, direct_estimates
 from riskmodels.design.patterns import Patterns, count_patterns
 from riskmodels.design.regression_rows import regression_rows
 from riskmodels.design.survey_cells import cells_of_survey
@@ -123,6 +123,8 @@ class Study:
             `effective_n`, `degrees_of_freedom`. Proportions run from 0 to 1.
         """
         totals = self.totals(indicators, [name for name in by if name != COUNTRY], base=base)
+        if totals.replicate_variance is not None:
+            return direct_by_replicates(self.survey.codebook, self.survey.source, totals, list(by), interval=interval)
         return direct_estimates(totals, list(by), interval=interval)
 
     def prevalence(

@@ -239,6 +239,8 @@ def coded_select(
     source: SourceTable,
     names: Iterable[str],
     not_fielded: Mapping[str, Sequence[str]] | None = None,
+    *,
+    carried: Sequence[str] = (),
 ) -> str:
     """SQL that gives one coded row per eligible child.
 
@@ -250,6 +252,8 @@ def coded_select(
         Variables, indicators and scales wanted; what they rest on comes with them.
     not_fielded
         Name -> countries in which its column is empty throughout.
+    carried
+        Columns of numbers taken along as they stand, as ``carried:NAME``: replicate weights.
 
     Returns
     -------
@@ -267,6 +271,7 @@ def coded_select(
     for column, alias in ((design.stratum, STRATUM), (design.psu, PSU)):
         if column is not None:
             keep.append(f"{_design_sql(source, column)} AS {quoted('design:' + alias)}")
+    keep += [f"TRY_CAST({quoted(column)} AS DOUBLE) AS {quoted('carried:' + column)}" for column in carried]
     later: list[tuple[str, str]] = []
     for name in order:
         if name in codebook.scales:
@@ -309,6 +314,7 @@ def coded_select(
         quoted(name) if name in numbers else f"CAST({quoted(name)} AS SMALLINT) AS {quoted(name)}"
         for name in dict.fromkeys(names)
     ]
+    wanted += [quoted("carried:" + column) for column in carried]
     eligible = " AND ".join(_asked(condition, codebook) for condition in codebook.eligibility) or "true"
     return f"SELECT {', '.join(wanted)} FROM ({statement}) WHERE {eligible}"
 

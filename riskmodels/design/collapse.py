@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import duckdb
 import numpy as np
@@ -21,7 +22,9 @@ from riskmodels.design.coding import (
     quoted,
     refuse_undeclared,
 )
-from riskmodels.design.totals import NO_LEVEL, SurveyTotals, significant
+from riskmodels.design.replicated import replicate_variances
+from riskmodels.design.survey_factors import check_names, country_factor, factor_positions
+from riskmodels.design.totals import SurveyTotals, significant
 from riskmodels.errors import Problem, raise_if_stopping
 from riskmodels.survey.codebook.records import Codebook, Indicator
 from riskmodels.survey.factors import Factor
@@ -34,8 +37,6 @@ IntArray = npt.NDArray[np.int64]
 
 #: Coded rows of a file are held in memory up to this many; larger files are read again for each question.
 ROWS_HELD = 15_000_000
-#: A number used in `by=` becomes a factor of its values where there are no more than this many.
-MOST_LEVELS = 40
 
 
 def base_codes(base: Base) -> tuple[int, ...]:
@@ -121,89 +122,6 @@ def _pair_sums(
     return found
 
 
-def country_factor(codebook: Codebook, present: Sequence[str]) -> Factor:
-    """Countries that occur, in the order declared, else sorted, with their labels."""
-    declared = [code for code in dict.fromkeys(codebook.design.countries.values()) if code in present]
-    levels = tuple(declared or sorted(present))
-    return Factor(COUNTRY, levels, tuple(codebook.design.country_labels.get(code, code) for code in levels))
-
-
-def factor_positions(codebook: Codebook, name: str, values: pd.Series) -> tuple[Factor, IntArray, list[Problem]]:
-    """A factor with the levels that occur, and the position of every row; -1 where the answer is missing."""
-    variable = codebook.variables[name]
-    if variable.is_number:
-        numbers = values.to_numpy(float)
-        present = np.unique(numbers[np.isfinite(numbers)])
-        raise_if_stopping(
-            [
-                Problem(
-                    "E195",
-                    "a number with many values cannot be broken down by",
-                    name,
-                    len(present),
-                    "declare levels for it (age groups, thirds), or use it as a predictor of a regression",
-                )
-            ]
-            if len(present) > MOST_LEVELS or len(present) == 0
-            else [],
-            codebook.study_id,
-        )
-        levels = tuple(f"{value:g}" for value in present)
-        found = np.searchsorted(present, np.nan_to_num(numbers, nan=present[0]))
-        return Factor(name, levels), np.where(np.isfinite(numbers), found, NO_LEVEL), []
-    codes = values.to_numpy(np.int64)
-    declared = variable.factor
-    used = [place for place in range(len(declared)) if (codes == place).any()]
-    unused = [declared.labels[place] for place in range(len(declared)) if place not in used]
-    notes = (
-        [
-            Problem(
-                "W161",
-                "levels of the codebook that no child has",
-                f"{name}: {', '.join(unused)}",
-                len(unused),
-                "leave them out, or check the codes",
-            )
-        ]
-        if unused
-        else []
-    )
-    factor = Factor(name, tuple(declared.levels[p] for p in used), tuple(declared.labels[p] for p in used))
-    position = np.full(len(declared), NO_LEVEL)
-    position[used] = np.arange(len(used))
-    return factor, np.where(codes >= 0, position[np.maximum(codes, 0)], NO_LEVEL), notes
-
-
-def check_names(codebook: Codebook, indicators: Sequence[str], by: Sequence[str]) -> None:
-    """Refuse names that the codebook does not declare, all at once (E132)."""
-    problems = []
-    wrong = [name for name in indicators if name not in codebook.indicators]
-    if wrong or not indicators:
-        known = ", ".join(list(codebook.indicators)[:12])
-        problems.append(
-            Problem(
-                "E132",
-                "indicators that the codebook does not declare",
-                ", ".join(wrong) or "none given",
-                len(wrong),
-                f"choose among {known}",
-            )
-        )
-    splits = [name for name in by if name not in codebook.variables]
-    if splits:
-        known = ", ".join(list(codebook.variables)[:12])
-        problems.append(
-            Problem(
-                "E132",
-                "variables that the codebook does not declare",
-                ", ".join(splits),
-                len(splits),
-                f"choose among country, {known}",
-            )
-        )
-    raise_if_stopping(problems, codebook.study_id)
-
-
 def collapse(
     codebook: Codebook,
     source: SourceTable,
@@ -250,7 +168,9 @@ def collapse(
         rows_read = int(row[0]) if row else 0
         held = source.frame is not None or rows_read <= ROWS_HELD
         connection.execute(f"CREATE {'TABLE' if held else 'VIEW'} coded AS {statement}")
-        design = [alias for alias, column in ((STRATUM, codebook.design.stratum), (PSU, codebook.design.psu)) if column]
+        # Replicate weights stand for strata and PSUs.
+        declared_design = ((STRATUM, codebook.design.stratum), (PSU, codebook.design.psu))
+        design = [alias for alias, column in declared_design if column and codebook.design.replicates is None]
         keys = [COUNTRY, *by, *design]
         table = _counted(connection, keys, indicators, held)
         _refuse(table, codebook, indicators, rows_read)
@@ -260,7 +180,12 @@ def collapse(
             if pairs
             else np.zeros((len(countries), len(indicators), len(indicators), 4))
         )
-    return _totals(codebook, table, countries, indicators, keys, bases, together, rows_read)
+    totals = _totals(codebook, table, countries, indicators, keys, bases, together, rows_read)
+    if codebook.design.replicates is None:
+        return totals
+    in_base = [base_codes(own) for own in bases]
+    variance, degrees = replicate_variances(codebook, source, indicators, in_base, countries)
+    return replace(totals, replicate_variance=variance, replicate_degrees=degrees)
 
 
 def _refuse(counted: pd.DataFrame, codebook: Codebook, indicators: Sequence[str], rows_read: int) -> None:

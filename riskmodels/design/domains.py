@@ -7,10 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from riskmodels.design.collapse import base_codes
 from riskmodels.design.direct import Interval, proportions_from_totals
+from riskmodels.design.replicated import replicate_estimates
 from riskmodels.design.totals import NO_LEVEL, SurveyTotals
 from riskmodels.errors import InputError, Problem
+from riskmodels.survey.codebook.records import Codebook
 from riskmodels.survey.factors import Factor
+from riskmodels.survey.source import SourceTable
 from riskmodels.vocabulary import COUNTRY, INDICATOR
 
 SUMS = ("n", "yes", "w", "wy", "w2", "w2y")
@@ -109,3 +113,46 @@ def direct_estimates(
             found.insert(0, INDICATOR, label)
         frames.append(found[found["n"] > 0])
     return pd.concat(frames, ignore_index=True)
+
+
+def direct_by_replicates(
+    codebook: Codebook,
+    source: SourceTable,
+    totals: SurveyTotals,
+    by: Sequence[str] = (COUNTRY,),
+    *,
+    interval: Interval = "logit",
+    probability: float = 0.95,
+) -> pd.DataFrame:
+    """Design-based proportions per indicator and domain, of a study with replicate weights.
+
+    Parameters
+    ----------
+    codebook, source
+        The study.
+    totals
+        What `collapse` gave: its factors and denominators are used.
+    by, interval, probability
+        As in `direct_estimates`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `direct_estimates` gives.
+    """
+    known = {factor.name: factor for factor in totals.factors}
+    factors = []
+    for name in by:
+        factor = known[name]
+        variable = codebook.variables.get(name)
+        if variable is None:
+            codes: list[object] = list(factor.levels)
+        elif variable.is_number:
+            codes = [float(level) for level in factor.levels]
+        else:
+            codes = [list(variable.answers.levels).index(level) for level in factor.levels]
+        factors.append((name, factor, codes))
+    bases = [(base, base_codes(base)) for base in totals.bases]
+    return replicate_estimates(
+        codebook, source, totals.indicators.levels, factors, bases, interval=interval, probability=probability
+    )

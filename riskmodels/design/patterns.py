@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from riskmodels.design.coding import UNDECLARED, WEIGHT, coded_select, quoted, refuse_undeclared
-from riskmodels.design.collapse import check_names, country_factor, factor_positions, not_fielded_in
+from riskmodels.design.collapse import not_fielded_in
+from riskmodels.design.survey_factors import check_names, country_factor, factor_positions
 from riskmodels.design.totals import NO_LEVEL
 from riskmodels.errors import Problem
 from riskmodels.survey.codebook.records import Codebook

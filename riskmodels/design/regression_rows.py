@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from riskmodels.design.coding import MISSING_CODE, UNDECLARED, WEIGHT, coded_select, quoted, refuse_undeclared
-from riskmodels.design.collapse import check_names, collapse, country_factor, not_fielded_in
+from riskmodels.design.collapse import collapse, not_fielded_in
 from riskmodels.design.sampling import measure_clustering
+from riskmodels.design.survey_factors import check_names, country_factor
 from riskmodels.errors import InputError, Problem, raise_if_stopping
 from riskmodels.provenance import hash_record
 from riskmodels.survey.codebook.records import Codebook, Indicator, Scale, Variable

@@ -131,7 +131,10 @@ def measure_clustering(totals: SurveyTotals) -> Clustering:
         rows = country == number
         n, yes, w, wy, _, _ = totals.sums[:, rows].sum(axis=1).T
         p = np.divide(wy, w, out=np.zeros(size), where=w > 0)
-        covariance, degrees[number] = _country_variance(totals, rows, p)
+        if totals.replicate_variance is not None and totals.replicate_degrees is not None:
+            covariance, degrees[number] = np.diag(totals.replicate_variance[number]), totals.replicate_degrees[number]
+        else:
+            covariance, degrees[number] = _country_variance(totals, rows, p)
         proportion[number] = p
         enough = (yes >= CASES_TO_MEASURE) & (n - yes >= CASES_TO_MEASURE) & (degrees[number] >= DEGREES_TO_MEASURE)
         measured[number] = enough

@@ -90,10 +90,11 @@ def _country_cells(
     n, yes, w, wy, _, _ = np.moveaxis(sums, -1, 0)
     weight = np.bincount(local[inside], weights[rows][inside, 0], count)
     children = totals.units.loc[rows, "n"].to_numpy(float)[inside].sum()
+    clustered = totals.has_psu or totals.replicate_variance is not None
     variance, correlation = cell_covariance(totals, clustering, number, local, weights[rows])
     # A question that some children of a cell did not answer has fewer children than the cell.
     answered = np.divide(w, weight[:, None], out=np.zeros_like(w), where=weight[:, None] > 0)
-    effective = answered / variance * (t_penalty(clustering.degrees[number]) if totals.has_psu else 1.0)
+    effective = answered / variance * (t_penalty(clustering.degrees[number]) if clustered else 1.0)
     effective = np.minimum(n if ignore_design else effective, n)
     share = np.divide(yes if ignore_design else wy, n if ignore_design else w, out=np.zeros_like(w), where=w > 0)
     keep = (n > 0) & (w > 0)

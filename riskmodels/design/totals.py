@@ -50,6 +50,9 @@ class SurveyTotals:
         Whether the file has weights.
     lonely_psu
         What is done with strata of one PSU.
+    replicate_variance, replicate_degrees
+        Where the study has replicate weights: variance of each country's proportions, shape (countries, indicators),
+        and its degrees of freedom, shape (countries,). Strata and PSUs are then not used.
     """
 
     factors: tuple[Factor, ...]
@@ -64,6 +67,8 @@ class SurveyTotals:
     synthetic: bool
     weighted: bool
     lonely_psu: LonelyPsu = "error"
+    replicate_variance: FloatArray | None = None
+    replicate_degrees: FloatArray | None = None
     notes: tuple[Problem, ...] = field(default=())
 
     @property
