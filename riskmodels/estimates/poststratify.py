@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from riskmodels.design.cells import Cells
 from riskmodels.errors import InputError, Problem
+from riskmodels.estimates.population_match import add_up, match_population
+from riskmodels.estimates.quantities import logit_normal_draws
 from riskmodels.survey.population import PopulationFrame
-from riskmodels.vocabulary import COUNTRY, INDICATOR
+from riskmodels.vocabulary import INDICATOR
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -31,12 +33,15 @@ class Domains:
         Domain of every cell, shape (cells,).
     share
         Share of its domain that every cell makes up; sums to 1 within a domain.
+    note
+        What a reader must know about the children behind the shares; empty where the frame says it all.
     """
 
     by: tuple[str, ...]
     index: IntArray
     of_cell: IntArray
     share: FloatArray
+    note: str = ""
 
     def __len__(self) -> int:
         """Give the number of domains."""
@@ -52,25 +57,13 @@ class Domains:
 def cell_population(cells: Cells, population: PopulationFrame | None) -> FloatArray:
     """Children (online, where the frame says so) that each cell stands for.
 
-    Weight totals decide within a country; the population frame decides between countries.
+    The population frame decides between its own cells, weight totals within them; without a frame weight totals
+    decide everything.
     """
     if population is None:
         return np.asarray(cells.weight, dtype=float)
-    if COUNTRY not in cells.names:
-        raise InputError(
-            [
-                Problem(
-                    "E185", "a population frame by country needs cells by country", "cells", 1, "leave population out"
-                )
-            ],
-            "population frame",
-        )
-    users = population.aligned(cells.factor(COUNTRY).levels).users
-    country = cells.position(COUNTRY)
-    item = cells.position(INDICATOR) if INDICATOR in cells.names else np.zeros(len(cells), dtype=np.int64)
-    group = np.unique(np.column_stack([country, item]), axis=0, return_inverse=True)[1].reshape(-1)
-    total = np.bincount(group, weights=cells.weight)[group]
-    return np.asarray(users[country] * cells.weight / total)
+    matched = match_population(cells, population)
+    return matched.spread(matched.frame.users)
 
 
 def domains_of(cells: Cells, by: Sequence[str], population: PopulationFrame | None = None) -> Domains:
@@ -83,12 +76,17 @@ def domains_of(cells: Cells, by: Sequence[str], population: PopulationFrame | No
     by
         Factors to keep; the others are averaged over.
     population
-        Children per country; weight totals of the cells if omitted.
+        Children per country or per cell; weight totals of the cells if omitted.
+
+    Returns
+    -------
+    Domains
+        Each cell's share of its domain: children online in the cell over those in the domain.
 
     Raises
     ------
     InputError
-        E132 for factors that the cells do not have.
+        E132 for factors that the cells do not have, E185 as in `match_population`.
     """
     unknown = [name for name in by if name not in cells.names]
     if unknown:
@@ -112,19 +110,62 @@ def domains_of(cells: Cells, by: Sequence[str], population: PopulationFrame | No
     )
     index, of_cell = np.unique(columns, axis=0, return_inverse=True)
     of_cell = of_cell.reshape(-1)
-    children = cell_population(cells, population)
+    matched = None if population is None else match_population(cells, population)
+    children = cells.weight if matched is None else matched.spread(matched.frame.users)
     total = np.bincount(of_cell, weights=children)
-    if (total <= 0).any():
+    if (~(total > 0)).any():
         raise InputError(
             [
                 Problem(
                     "E185",
                     "a domain stands for no children",
                     "population",
-                    int((total <= 0).sum()),
+                    int((~(total > 0)).sum()),
                     "check weights and population",
                 )
             ],
             "by",
         )
-    return Domains(by=tuple(wanted), index=index[:, : len(wanted)], of_cell=of_cell, share=children / total[of_cell])
+    return Domains(
+        by=tuple(wanted),
+        index=index[:, : len(wanted)],
+        of_cell=of_cell,
+        share=children / total[of_cell],
+        note="" if matched is None else matched.note,
+    )
+
+
+def affected_draws(
+    prevalence: FloatArray, cells: Cells, by: Sequence[str], population: PopulationFrame, rng: np.random.Generator
+) -> tuple[Domains, FloatArray]:
+    """Children affected per domain, draw by draw, each share online uncertain on the logit scale.
+
+    Parameters
+    ----------
+    prevalence
+        Prevalence of every cell among users, shape (chain, draw, cell).
+    cells
+        The cells of the fit.
+    by
+        Factors to keep.
+    population
+        Children (taken as known) and shares online with their standard errors, per country or per cell. Cells of the
+        frame that rest on one share move together.
+    rng
+        Random generator of the shares.
+
+    Returns
+    -------
+    tuple of Domains and numpy.ndarray
+        The domains, and numbers of children, shape (chain, draw, domain): sum over cells of prevalence x share online
+        x children. Domains without respondents are not among them.
+
+    References
+    ----------
+    Delta method on the logit, as `quantities.logit_normal_draws`.
+    """
+    domains = domains_of(cells, by, population)
+    matched = match_population(cells, population)
+    shares = logit_normal_draws(matched.frame.share_online, matched.frame.share_online_se, prevalence.shape[:-1], rng)
+    users = matched.spread(matched.frame.children * shares[..., matched.frame.share_of_cell])
+    return domains, add_up(prevalence * users, domains.of_cell, len(domains))

@@ -22,7 +22,10 @@ AMBIGUOUS_NAMES = frozenset(
 _LONG_FORMS = ("republic of the ", "republic of ", "kingdom of ")
 #: Letters that keep no base letter when accents are taken off.
 _LETTERS = str.maketrans(
-    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ı": "i", "æ": "ae", "œ": "oe", "’": "'", "&": " and "}
+    {
+        **{"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "&": " and "},
+        **{"\N{LATIN SMALL LETTER DOTLESS I}": "i", "\N{RIGHT SINGLE QUOTATION MARK}": "'"},
+    }
 )
 #: Words that carry nothing at the front of a name.
 _LEADING = ("the ", "la ", "le ", "les ", "las ", "el ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -250,17 +251,15 @@ def _shares_in_order(share_of_cell: npt.NDArray[np.int64]) -> tuple[npt.NDArray[
 
 def level_words(values: pd.Series) -> pd.Series:
     """Levels as text: whole numbers lose their decimal point, spaces around words go, empty stays empty."""
-    if values.isna().any() or not (values.map(type) == str).all():
-        values = values.map(
-            lambda value: (
-                ""
-                if pd.isna(value)
-                else str(int(value))
-                if isinstance(value, float) and value.is_integer()
-                else str(value)
-            )
-        )
-    return values.astype("str").str.strip()
+    return pd.Series([_level_word(value) for value in values], index=values.index, dtype="str")
+
+
+def _level_word(value: Any) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    if pd.isna(value):
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def population_from_table(

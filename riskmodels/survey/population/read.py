@@ -81,7 +81,7 @@ def read_population_table(
     default_se: float = DEFAULT_SHARE_SE,
     countries: Sequence[str] = (),
 ) -> PopulationFrame:
-    """Read a population frame by cell from CSV.
+    r"""Read a population frame by cell from CSV.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def read_population_table(
     --------
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "children.csv"
-    >>> _ = path.write_text("country,gender,total\\nViet Nam,girl,4000\\nViet Nam,boy,4300\\n")
+    >>> _ = path.write_text("country,gender,total\nViet Nam,girl,4000\nViet Nam,boy,4300\n")
     >>> read_population_table(path).cells.names
     ('country', 'gender')
     """
@@ -143,7 +143,7 @@ def read_population_table(
 
 
 def read_margins(path: str | Path, *, countries: Sequence[str] = ()) -> tuple[pd.DataFrame, ...]:
-    """Read margins for `rake_population` from one CSV in long form.
+    r"""Read margins for `rake_population` from one CSV in long form.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def read_margins(path: str | Path, *, countries: Sequence[str] = ()) -> tuple[pd
     --------
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "margins.csv"
-    >>> _ = path.write_text("margin,gender,age,total\\ngender,girl,,60\\ngender,boy,,40\\nage,,12-14,30\\nage,,15-17,70\\n")
+    >>> _ = path.write_text("margin,gender,age,total\ngender,girl,,60\ngender,boy,,40\nage,,12-14,30\nage,,15-17,70\n")
     >>> [list(margin.columns) for margin in read_margins(path)]
     [['gender', 'total'], ['age', 'total']]
     """
@@ -232,7 +232,7 @@ def with_country_codes(
     frame = frame.copy()
     own = set(countries)
     nothing = pd.Series("", index=frame.index)
-    by_name = frame[COUNTRY] if COUNTRY in frame else nothing
+    by_name = frame.get(COUNTRY, nothing)
     named = by_name.map(lambda word: word if word in own else country_code(word) or "")
     if CODE in frame:
         given = frame.pop(CODE)
@@ -336,7 +336,7 @@ def _share_problems(frame: pd.DataFrame) -> list[Problem]:
     """E181, E185: shares online that are no per cent, impossible, or given in some rows only."""
     problems = _looks_like_proportions(frame)
     share, error = frame[PERCENT], frame[PERCENT_SE]
-    some = share.isna() & share.notna().any()
+    some = share.isna() & bool(share.notna().any())
     for what, bad, remedy in (
         ("share online is given in some rows only", some, "give it in every row or in none"),
         ("share online lies outside 0 to 100 %", (share <= 0) | (share > 100), "write per cent"),
