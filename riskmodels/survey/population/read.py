@@ -366,8 +366,10 @@ def _looks_like_proportions(frame: pd.DataFrame) -> list[Problem]:
 
 def _repeated(frame: pd.DataFrame, names: Sequence[str], remedy: str) -> list[Problem]:
     """E150: the same combination of levels twice."""
+    if not names:
+        return []
     twice = frame.duplicated(list(names), keep=False)
-    if not names or not twice.any():
+    if not twice.any():
         return []
     what = "the same combination of levels stands twice"
     return [Problem("E150", what, name_rows(frame.loc[twice, "row"]), int(twice.sum()), remedy)]
