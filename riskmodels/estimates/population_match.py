@@ -83,7 +83,8 @@ def match_population(cells: Cells, population: PopulationFrame) -> PopulationOfC
     cells
         The cells of a fit.
     population
-        Children by country or by cell. Factors that the cells lack are added up; where the cells have factors that the
+        Children by country or by cell, levels named by code or by the words shown. Factors that the cells lack are
+        added up; where the cells have factors that the
         frame lacks, weight totals decide within the frame's cells.
 
     Returns
@@ -177,7 +178,9 @@ def _compare_levels(cells: Cells, frame: PopulationCells, shared: Sequence[str])
     """E185: levels of a shared factor that only one side has (countries have been compared before)."""
     problems = []
     for name in shared:
-        only_cells, only_frame = match_levels(cells.factor(name).levels, frame.factor(name).levels)
+        levels = cells.factor(name).levels
+        codes = [_code(cells, name, level) for level in frame.factor(name).levels]
+        only_cells, only_frame = match_levels(levels, codes)
         words = [
             f"only in the {side}: {name_levels(left)}"
             for side, left in (("sample", only_cells), ("frame", only_frame))
@@ -198,7 +201,16 @@ def _compare_levels(cells: Cells, frame: PopulationCells, shared: Sequence[str])
 
 def _in_cells_order(cells: Cells, frame: PopulationCells, name: str) -> IntArray:
     """Level positions of the frame's cells, as the cells of the fit count them."""
-    return cells.factor(name).codes(frame.factor(name).levels)[frame.position(name)]
+    codes = [_code(cells, name, level) for level in frame.factor(name).levels]
+    return cells.factor(name).codes(codes)[frame.position(name)]
+
+
+def _code(cells: Cells, name: str, level: str) -> str:
+    """Code of a level that the frame may name by code or by the words shown; itself where the cells have neither."""
+    factor = cells.factor(name)
+    if level in factor.levels or level not in factor.labels:
+        return level
+    return factor.levels[factor.labels.index(level)]
 
 
 def _missing_children(
@@ -246,6 +258,6 @@ def _note_of_not_asked(group: IntArray, item: IntArray, country: IntArray) -> st
     """Groups that answered some indicators, but not one that was asked of others in their country."""
     answered = np.unique(np.column_stack([group, item]), axis=0)
     fielded = np.unique(np.column_stack([country[answered[:, 0]], answered[:, 1]]), axis=0)
-    expected = sum(int((country[np.unique(group)] == place).sum()) for place, _ in fielded)
-    left_out = expected - len(answered)
+    groups_of = np.bincount(country[np.unique(answered[:, 0])], minlength=int(country.max()) + 1)
+    left_out = int(groups_of[fielded[:, 0]].sum()) - len(answered)
     return f"{left_out} groups of children did not get every question: left out where not asked" if left_out else ""

@@ -156,6 +156,16 @@ def test_levels_on_one_side_only_are_all_named() -> None:
     ]
 
 
+def test_levels_may_be_named_in_words() -> None:
+    cells = cells_by("country", "gender")
+    worded = replace(
+        cells, factors=(cells.factors[0], Factor("gender", LEVELS["gender"], ("Girls", "Boys")), cells.factors[2])
+    )
+    table = table_by("country", "gender")
+    words = population_from_table(table.replace({"girl": "Girls", "boy": "Boys"}))
+    np.testing.assert_array_equal(cell_population(worded, words), cell_population(cells, population_from_table(table)))
+
+
 def test_children_missing_for_a_cell_of_the_sample() -> None:
     table = table_by("country", "gender", "age").iloc[:-1]
     with pytest.raises(rm.InputError, match=r"E185.*no children.*where: KEN / girl / 12-14; count: 1"):
