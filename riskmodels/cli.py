@@ -209,7 +209,9 @@ def fit(
     base: BaseOption = "",
     engine: Annotated[str, typer.Option(help="auto, laplace or nuts.")] = "auto",
     seed: Annotated[int, typer.Option(help="Same seed and machine: same numbers.")] = 2026,
-    population: Annotated[Path | None, typer.Option(help="CSV of children per country (and group).")] = None,
+    population: Annotated[
+        Path | None, typer.Option(help="CSV of children per country, or per group (then with a column per factor).")
+    ] = None,
     store: Annotated[Path | None, typer.Option(help="Folder for the stored fit (confidential).")] = None,
 ) -> None:
     """Fit a prevalence model to a study and show direct and model estimates side by side."""
@@ -218,12 +220,12 @@ def fit(
     from riskmodels.fit.store import save_fit
     from riskmodels.report.tables import groups_table
     from riskmodels.study import load_study
-    from riskmodels.survey.population import read_population
+    from riskmodels.survey.population import read_population_table
 
     loaded = load_study(study, data=data)
     if population is not None:
         invented = tuple(loaded.survey.codebook.design.countries.values()) if loaded.survey.codebook.synthetic else ()
-        loaded = replace(loaded, population=read_population(population, countries=invented))
+        loaded = replace(loaded, population=read_population_table(population, countries=invented))
     console = _console(loaded.survey.codebook.synthetic)
     sampler = SamplerSpec(engine=engine, seed=seed)  # type: ignore[arg-type]
     with show_progress(console) as progress:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from hypothesis import settings
 
 from riskmodels.design.cells import Cells, cells_from_frame
 from riskmodels.fit.checks import CheckResult
@@ -15,6 +16,10 @@ from riskmodels.fit.fit import Fit, fingerprint_of
 from riskmodels.fit.sampler import SamplerSpec
 from riskmodels.models.specs import PrevalenceSpec
 from riskmodels.survey.factors import Factor
+
+# A busy machine must not turn a law red: time is measured in benchmarks/, never in tests.
+settings.register_profile("riskmodels", deadline=None)
+settings.load_profile("riskmodels")
 
 COUNTRIES = ("KEN", "NAM", "UGA", "VNM", "THA", "PHL")
 ITEMS = ("rare", "common")

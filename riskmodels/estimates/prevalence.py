@@ -10,8 +10,7 @@ import pandas as pd
 
 from riskmodels.errors import InputError, Problem
 from riskmodels.estimates.estimates import Estimates, direct_columns, label_columns, make_estimates
-from riskmodels.estimates.poststratify import Domains, domains_of, unsampled_share
-from riskmodels.estimates.quantities import children_affected, logit_normal_draws
+from riskmodels.estimates.poststratify import affected_draws, domains_of
 from riskmodels.fit.fit import Fit
 from riskmodels.survey.population import PopulationFrame
 from riskmodels.vocabulary import COUNTRY, DEFAULT_INTERVAL, DEFAULT_PROBABILITY, INDICATOR, IntervalKind
@@ -81,23 +80,9 @@ def prevalence_estimates(
         fingerprint=fit.fingerprint,
         fit_checks=fit.checks,
         direct=direct_columns(fit.cells, domains, probability),
-        notes=_unsampled_notes(fit, domains, population),
+        notes=[domains.note] * len(domains),
         weights=fit.weights,
     )
-
-
-def _unsampled_notes(fit: Fit, domains: Domains, population: PopulationFrame | None) -> list[str]:
-    """Say where children of a country are in groups without anybody in the sample."""
-    share = unsampled_share(fit.cells, population)
-    if not share:
-        return [""] * len(domains)
-    levels = fit.cells.factor(COUNTRY).levels
-    notes = []
-    for row in domains.index:
-        inside = [levels[row[domains.by.index(COUNTRY)]]] if COUNTRY in domains.by else list(share)
-        named = [f"{100 * share[code]:.1f} % of the children of {code}" for code in inside if code in share]
-        notes.append(f"{'; '.join(named)} are in groups nobody of whom was asked" if named else "")
-    return notes
 
 
 def burden_estimates(
@@ -115,7 +100,7 @@ def burden_estimates(
     fit
         A fit whose cells have countries.
     population
-        Children per country (taken as known) and the share online with its standard error.
+        Children per country or cell (taken as known) and the shares online with their standard errors.
     seed
         Seed of the draws of the share online; the fit's own seed if omitted.
     probability, interval
@@ -132,14 +117,8 @@ def burden_estimates(
             [Problem("E185", "the burden needs cells by country", "cells", 1, "fit cells that name their countries")],
             "burden",
         )
-    domains = domains_of(fit.cells, [COUNTRY], population)
-    prevalence = domains.average(cell_draws(fit))
-    levels = fit.cells.factor(COUNTRY).levels
-    frame = population.aligned(levels)
     rng = np.random.default_rng([fit.sampler.seed if seed is None else seed, STREAM_OF_SHARES])
-    share = logit_normal_draws(frame.share_online, frame.share_online_se, prevalence.shape[:2], rng)
-    country = domains.index[:, domains.by.index(COUNTRY)]
-    children = children_affected(prevalence, share[..., country], frame.children[country])
+    domains, children = affected_draws(cell_draws(fit), fit.cells, [COUNTRY], population, rng)
     labels = label_columns(fit.cells, domains)
     total_labels, total = _totals(fit, labels, children)
     return make_estimates(
@@ -152,6 +131,7 @@ def burden_estimates(
         interval=interval,
         fingerprint=fit.fingerprint,
         fit_checks=fit.checks,
+        notes=[domains.note] * (len(labels) + len(total_labels)),
         weights=fit.weights,
     )
 

@@ -1,25 +1,43 @@
-"""ISO 3166-1 alpha-3 country codes, the codes of pooled rows, and a check of both."""
+"""ISO 3166-1 country codes, the names people write for them, and the codes of pooled rows."""
 
 from __future__ import annotations
 
+import csv
 import difflib
 import functools
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping
+from importlib import resources
 
-ISO_ALPHA_3 = frozenset(
-    """
-ABW AFG AGO AIA ALA ALB AND ARE ARG ARM ASM ATA ATF ATG AUS AUT AZE BDI BEL BEN BES BFA BGD BGR BHR BHS BIH BLM BLR BLZ
-BMU BOL BRA BRB BRN BTN BVT BWA CAF CAN CCK CHE CHL CHN CIV CMR COD COG COK COL COM CPV CRI CUB CUW CXR CYM CYP CZE DEU
-DJI DMA DNK DOM DZA ECU EGY ERI ESH ESP EST ETH FIN FJI FLK FRA FRO FSM GAB GBR GEO GGY GHA GIB GIN GLP GMB GNB GNQ GRC
-GRD GRL GTM GUF GUM GUY HKG HMD HND HRV HTI HUN IDN IMN IND IOT IRL IRN IRQ ISL ISR ITA JAM JEY JOR JPN KAZ KEN KGZ KHM
-KIR KNA KOR KWT LAO LBN LBR LBY LCA LIE LKA LSO LTU LUX LVA MAC MAF MAR MCO MDA MDG MDV MEX MHL MKD MLI MLT MMR MNE MNG
-MNP MOZ MRT MSR MTQ MUS MWI MYS MYT NAM NCL NER NFK NGA NIC NIU NLD NOR NPL NRU NZL OMN PAK PAN PCN PER PHL PLW PNG POL
-PRI PRK PRT PRY PSE PYF QAT REU ROU RUS RWA SAU SDN SEN SGP SGS SHN SJM SLB SLE SLV SMR SOM SPM SRB SSD STP SUR SVK SVN
-SWE SWZ SXM SYC SYR TCA TCD TGO THA TJK TKL TKM TLS TON TTO TUN TUR TUV TWN TZA UGA UKR UMI URY USA UZB VAT VCT VEN VGB
-VIR VNM VUT WLF WSM YEM ZAF ZMB ZWE XKX
-""".split()
+#: Columns of `countries.csv` that hold names, one each, apart from the list `aliases`.
+_NAME_COLUMNS = ("name", "french", "spanish")
+#: Names that stand for more than one country; `country_code` refuses them.
+AMBIGUOUS_NAMES = frozenset(
+    {
+        *("congo", "korea", "coree", "corea", "republic of china"),
+        *("virgin islands", "iles vierges", "islas virgenes", "saint martin"),
+    }
 )
+#: Openings of long official names that may be left out: Republic of Zambia is Zambia.
+_LONG_FORMS = ("republic of the ", "republic of ", "kingdom of ")
+#: Letters that keep no base letter when accents are taken off.
+_LETTERS = str.maketrans(
+    {
+        **{"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "&": " and "},
+        **{"\N{LATIN SMALL LETTER DOTLESS I}": "i", "\N{RIGHT SINGLE QUOTATION MARK}": "'"},
+    }
+)
+#: Words that carry nothing at the front of a name.
+_LEADING = ("the ", "la ", "le ", "les ", "las ", "el ")
+
+
+def _rows() -> list[dict[str, str]]:
+    """Rows of the shipped list, one per country."""
+    text = resources.files("riskmodels.survey").joinpath("countries.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+ISO_ALPHA_3 = frozenset(row["alpha_3"] for row in _rows())
 
 #: Codes of rows that pool several countries; never a country of the model.
 POOLED_CODES = frozenset({"ALL", "WLD", "POOLED", "TOTAL"})
@@ -30,125 +48,94 @@ def is_country(code: str) -> bool:
     return code in ISO_ALPHA_3
 
 
-#: Names in use that ISO 3166 does not list, folded; English, French, Spanish and older ones.
-ALIASES = {
-    "ivory coast": "CIV",
-    "cote divoire": "CIV",
-    "costa de marfil": "CIV",
-    "turkey": "TUR",
-    "turquie": "TUR",
-    "turquia": "TUR",
-    "swaziland": "SWZ",
-    "cape verde": "CPV",
-    "cap vert": "CPV",
-    "czech republic": "CZE",
-    "macedonia": "MKD",
-    "burma": "MMR",
-    "east timor": "TLS",
-    "dr congo": "COD",
-    "drc": "COD",
-    "democratic republic of congo": "COD",
-    "congo kinshasa": "COD",
-    "congo brazzaville": "COG",
-    "republic of the congo": "COG",
-    "south korea": "KOR",
-    "north korea": "PRK",
-    "laos": "LAO",
-    "russia": "RUS",
-    "syria": "SYR",
-    "palestine": "PSE",
-    "kosovo": "XKX",
-    "tanzania": "TZA",
-    "united republic of tanzania": "TZA",
-    "tanzanie": "TZA",
-    "vietnam": "VNM",
-    "viet nam": "VNM",
-    "camboya": "KHM",
-    "cambodge": "KHM",
-    "filipinas": "PHL",
-    "tailandia": "THA",
-    "thailande": "THA",
-    "malasia": "MYS",
-    "malaisie": "MYS",
-    "etiopia": "ETH",
-    "ethiopie": "ETH",
-    "ouganda": "UGA",
-    "namibie": "NAM",
-    "brasil": "BRA",
-    "bresil": "BRA",
-    "espana": "ESP",
-    "espagne": "ESP",
-    "alemania": "DEU",
-    "allemagne": "DEU",
-    "great britain": "GBR",
-    "uk": "GBR",
-    "england": "GBR",
-    "usa": "USA",
-    "united states of america": "USA",
-    "estados unidos": "USA",
-    "etats unis": "USA",
-    "republica dominicana": "DOM",
-    "republique dominicaine": "DOM",
-    "noruega": "NOR",
-    "norvege": "NOR",
-    "paises bajos": "NLD",
-    "pays bas": "NLD",
-    "holland": "NLD",
-}
-
-
-def folded(text: str) -> str:
-    """Fold a name for comparison: no accents, no case, no punctuation.
+def simplified_name(name: str) -> str:
+    """Give a name without accents, capitals, punctuation and leading articles, for matching only.
 
     Examples
     --------
-    >>> folded("Côte d'Ivoire"), folded("VIET-NAM ")
-    ('cote divoire', 'viet nam')
+    >>> simplified_name("Côte d'Ivoire"), simplified_name("The Gambia"), simplified_name("St. Lucia")
+    ('cote d ivoire', 'gambia', 'saint lucia')
     """
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().casefold()
-    kept = "".join(" " if sign in "-_/,.()" else sign for sign in plain if sign.isalnum() or sign in " -_/,.()")
-    return " ".join(word for word in kept.split() if word != "the")
+    plain = unicodedata.normalize("NFKD", name.casefold().translate(_LETTERS))
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter)).replace(".", "")
+    words = "".join(letter if letter.isalnum() else " " for letter in plain).split()
+    joined = " ".join("saint" if word in ("st", "ste", "sainte") else word for word in words)
+    for article in _LEADING:
+        if joined.startswith(article) and len(joined) > len(article):
+            return joined.removeprefix(article)
+    return joined
 
 
 @functools.cache
-def _names() -> dict[str, str]:
-    """Folded names and codes -> ISO 3166-1 alpha-3."""
-    import pycountry
-
-    found: dict[str, str] = {}
-    for country in pycountry.countries:
-        names = [country.alpha_2, country.alpha_3, country.numeric, country.name]
-        names += [getattr(country, part) for part in ("common_name", "official_name") if hasattr(country, part)]
-        names += (
-            [names[3].split(",")[0]] if "," in names[3] and names[3].split(",")[0] not in ("Congo", "Korea") else []
-        )
+def _codes() -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Look-up of codes (two letters, three letters, three digits) and of simplified names."""
+    by_code: dict[str, str] = {}
+    by_name: dict[str, set[str]] = {}
+    for row in _rows():
+        code = row["alpha_3"]
+        by_code.update({key: code for key in (row["alpha_2"], code, row["numeric"]) if key})
+        names = [row[column] for column in _NAME_COLUMNS] + [alias for alias in row["aliases"].split(";") if alias]
         for name in names:
-            found.setdefault(folded(name), country.alpha_3)
-    return {**found, "xkx": "XKX", **ALIASES}
+            by_name.setdefault(simplified_name(name), set()).add(code)
+    single = {name: next(iter(codes)) for name, codes in by_name.items() if len(codes) == 1}
+    return by_code, {name: code for name, code in single.items() if name not in AMBIGUOUS_NAMES}
 
 
-def country_code(text: str) -> str | None:
-    """Find the ISO 3166-1 alpha-3 code of a country's name or code; None where it is unknown or ambiguous.
+def country_code(name_or_code: str) -> str | None:
+    """Find the ISO 3166-1 alpha-3 code of a country written in any usual way.
 
     Parameters
     ----------
-    text
-        Alpha-2, alpha-3 or numeric code, or a name in English (many in French and Spanish), accents and case ignored.
+    name_or_code
+        Alpha-3, alpha-2 or numeric code (leading zeros may be lost), or a name in English, French or Spanish;
+        capitals, accents and punctuation do not matter. ``"NA"`` is Namibia and ``"NO"`` Norway.
+
+    Returns
+    -------
+    str or None
+        The three-letter code; None where the name is unknown or stands for more than one country (``"Congo"``,
+        ``"Korea"``): then `nearest_countries` tells what may have been meant.
 
     Examples
     --------
-    >>> country_code("Viet Nam"), country_code("NA"), country_code("no"), country_code("Türkiye"), country_code("Congo")
-    ('VNM', 'NAM', 'NOR', 'TUR', 'COG')
-    >>> country_code("Atlantis") is None
-    True
+    >>> [country_code(word) for word in ("NA", "no", "116", "Viet Nam", "Costa de Marfil", "Turkiye", "Congo")]
+    ['NAM', 'NOR', 'KHM', 'VNM', 'CIV', 'TUR', None]
+
+    References
+    ----------
+    ISO 3166-1 (codes and English short names); Kosovo as XK / XKX, which ISO leaves to its users.
     """
-    if text in ISO_ALPHA_3:
-        return text
-    return _names().get(folded(text)) if text.strip() else None
+    by_code, by_name = _codes()
+    text = name_or_code.strip()
+    if text.isascii() and text.isdigit():
+        return by_code.get(text.zfill(3))
+    name = simplified_name(text)
+    short = next((name.removeprefix(long) for long in _LONG_FORMS if name.startswith(long)), name)
+    found = by_code.get(text.upper()) or by_name.get(name)
+    return found if found or name in AMBIGUOUS_NAMES else by_name.get(short)
 
 
-def near_countries(texts: Sequence[str]) -> str:
-    """Name countries whose names are near to texts that are none, for an error message."""
-    names = _names()
-    found = [names[near] for text in texts for near in difflib.get_close_matches(folded(text), names, n=1, cutoff=0.75)]
-    return ", ".join(dict.fromkeys(found))
+@functools.cache
+def country_name(code: str) -> str:
+    """Give the English name of an alpha-3 code; the code itself where it is not a country's."""
+    return next((row["name"] for row in _rows() if row["alpha_3"] == code), code)
+
+
+def nearest_countries(name: str, limit: int = 3) -> tuple[str, ...]:
+    """Name the countries whose names look most like `name`, as ``"Viet Nam (VNM)"``, nearest first.
+
+    Examples
+    --------
+    >>> nearest_countries("Tanzanie Unie")[0]
+    'Tanzania, United Republic of (TZA)'
+    >>> nearest_countries("Congo")
+    ('Congo (COG)', 'Congo, Democratic Republic of the (COD)')
+    """
+    by_name = _codes()[1]
+    wanted = simplified_name(name)
+    if wanted in AMBIGUOUS_NAMES:
+        meant = [row for row in _rows() if any(wanted in simplified_name(row[column]) for column in _NAME_COLUMNS)]
+        return tuple(f"{row['name']} ({row['alpha_3']})" for row in meant[:limit])
+    near = difflib.get_close_matches(wanted, by_name, n=4 * limit, cutoff=0.72)
+    codes = list(dict.fromkeys(by_name[found] for found in near))[:limit]
+    return tuple(f"{country_name(code)} ({code})" for code in codes)

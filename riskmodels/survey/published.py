@@ -87,7 +87,12 @@ def _parse_text(text: str, name: str) -> pd.DataFrame:
     """Parse CSV into text columns, keeping `NA` (Namibia) and `NO` (Norway) as the text they are."""
     first_line = text.splitlines()[0]
     separator = ";" if first_line.count(";") > first_line.count(",") else ","
-    rows = list(csv.reader(io.StringIO(text), delimiter=separator))
+    try:
+        # Whatever ends a line on the system it comes from, it ends a line here.
+        rows = list(csv.reader(io.StringIO(text, newline=None), delimiter=separator))
+    except csv.Error:
+        broken = Problem("E190", "the file is not a table of comma-separated values", name, 1, "export it as CSV again")
+        raise InputError([broken], name) from None
     header = [column.strip() for column in rows[0]]
     body = [(line, row) for line, row in enumerate(rows[1:], start=2) if any(field.strip() for field in row)]
     ragged = [line for line, row in body if len(row) != len(header)]
@@ -102,6 +107,8 @@ def _parse_text(text: str, name: str) -> pd.DataFrame:
                 "quote fields that hold a comma; truncated download?",
             )
         )
+    if "row" in header:
+        problems.append(Problem("E132", "a column is named row, which is taken", "row", 1, "rename the column"))
     repeated = sorted({column for column in header if header.count(column) > 1})
     if repeated:
         problems.append(
