@@ -7,7 +7,6 @@ import string
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from time import process_time
 
 import duckdb
 import numpy as np
@@ -292,8 +291,8 @@ def test_columns_with_many_values_are_counted_by_kind() -> None:
     assert {one.code for one in problems(as_text, book)} == {"E160", "E163", "E166", "E173"}
 
 
-def test_a_hundred_thousand_rows_of_forty_columns_take_less_than_a_second() -> None:
-    """Measured 0.33 s; processor time of all threads, so that a busy machine does not decide."""
+def test_a_hundred_thousand_clean_rows_of_forty_columns_have_no_problem() -> None:
+    """Large enough that several threads read; how long it takes is measured in benchmarks/collapse_scale.py."""
     size, random = 100_000, np.random.default_rng(7)
     values = pd.concat([frame()] * (size // 720 + 1), ignore_index=True).iloc[:size].drop(columns="area")
     values = values.assign(id=np.arange(size, dtype=float), wgt=random.uniform(0.5, 1.5, size))
@@ -304,7 +303,4 @@ def test_a_hundred_thousand_rows_of_forty_columns_take_less_than_a_second() -> N
     book = codebook(indicators={**codebook().indicators, **extra}, variables=variables)
     assert len(book.columns()) == 40
     source = table(values)
-    started = process_time()
-    found = check_survey(profile_source(source, book), book, source)
-    assert process_time() - started < 1.0
-    assert found == []
+    assert check_survey(profile_source(source, book), book, source) == []
