@@ -3,7 +3,7 @@ PYTHON := $(shell for p in python3.13 python3.12 python3.14 python3 python $$HOM
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: reproduce test synthetic setup lint coverage-study calibrate bench clean
+.PHONY: reproduce test synthetic setup lint coverage-study design-coverage calibrate bench clean
 
 setup: .venv/ready
 
@@ -27,12 +27,16 @@ test: lint
 coverage-study: setup
 	$(BIN)/python benchmarks/coverage_study.py
 
+design-coverage: setup
+	$(BIN)/python benchmarks/design_coverage.py
+
 calibrate: setup
 	$(BIN)/python calibration/calibrate.py
 
 bench: setup
 	$(BIN)/python benchmarks/bench.py
 	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/collapse_scale.py
 
 clean:
 	rm -rf .venv out build *.egg-info
