@@ -197,7 +197,10 @@ def direct(
 
     loaded = load_study(study, data=data)
     table = loaded.direct(_names(indicator), _names(by), base=_base(base))
-    _console(loaded.survey.codebook.synthetic).print(groups_table(table, "Direct estimates", direct_only=True))
+    console = _console(loaded.survey.codebook.synthetic)
+    console.print(groups_table(table, "Direct estimates", direct_only=True))
+    for note in dict.fromkeys(str(text) for text in table["note"] if text):
+        console.print(f"note  {note}", highlight=False)
 
 
 @app.command()
@@ -215,10 +218,11 @@ def fit(
     store: Annotated[Path | None, typer.Option(help="Folder for the stored fit (confidential).")] = None,
 ) -> None:
     """Fit a prevalence model to a study and show direct and model estimates side by side."""
+    from riskmodels.estimates.prevalence import burden_estimates
     from riskmodels.fit.progress import show_progress
     from riskmodels.fit.sampler import SamplerSpec
     from riskmodels.fit.store import save_fit
-    from riskmodels.report.tables import groups_table
+    from riskmodels.report.tables import children_table, groups_table
     from riskmodels.study import load_study
     from riskmodels.survey.population import read_population_table
 
@@ -234,6 +238,8 @@ def fit(
     for note in result.fit.notes:
         console.print(f"note  {note}", highlight=False)
     console.print(groups_table(estimates.table, f"Prevalence; base: {result.fit.cells.base}"))
+    if result.population is not None and "country" in result.fit.cells.names:
+        console.print(children_table(burden_estimates(result.fit, result.population).table))
     verdict = "all checks passed" if estimates.passed else "CHECKS FAILED: not to be used"
     console.print(f"{result.fit.engine}, {result.fit.seconds:.1f} s, {verdict}", highlight=False)
     for failed in (c for c in (*estimates.fit_checks, *estimates.checks) if not c.passed):

@@ -144,3 +144,25 @@ def test_relabelled_countries_permute_the_posterior() -> None:
     a = rm.prevalence_estimates(rm.fit_model(cells, sampler=LAPLACE)).table.set_index("country")
     b = rm.prevalence_estimates(rm.fit_model(turned, sampler=LAPLACE)).table.set_index("country").loc[a.index]
     assert (np.abs(a["estimate"] - b["estimate"]) < 5 * np.hypot(a["mcse"], b["mcse"])).all()
+
+
+def test_one_country_whose_cells_hang_together_goes_to_nuts_and_says_so() -> None:
+    cells = counts([5.0, 9.0], [60.0, 60.0], ("a", "b"))
+    assert "one country" in why_not_laplace(cells, rm.PrevalenceSpec())
+    with pytest.raises(FitError, match="one country"):
+        rm.fit_model(cells, sampler=LAPLACE)
+    assert why_not_laplace(cells, rm.PrevalenceSpec(within_child_correlation=0.0)) == ""
+    assert rm.fit_model(cells, rm.PrevalenceSpec(within_child_correlation=0.0), LAPLACE).passed
+
+
+@pytest.mark.fit
+def test_one_country_with_subgroups_is_fitted() -> None:
+    from tests.design.surveys import make_codebook, make_frame
+
+    frame = make_frame(3)
+    study = rm.study_from_frame(frame[frame["cntry"] == 1], make_codebook())
+    result = study.prevalence(["a", "b"], by=["country", "gender"], base="all asked")
+    assert result.fit.engine == "nuts"
+    assert "one country" in result.fit.engine_reason
+    table = result.estimates(["gender"]).table
+    assert (np.abs(table["estimate"] - table["direct"]) < 0.1).all()

@@ -56,6 +56,24 @@ def test_audit_names_the_dimension_that_is_missing(studies: dict[str, rm.Study])
     small = audit.bases[audit.bases["speaks"] == "no"]
     assert (small["n"] == "under 25").all()
     assert small["share"].isna().all()
+    # where a country has one small level, the next smallest is withheld: nothing follows by subtraction
+    for _, group in audit.bases.groupby(["country", "variable"]):
+        if (group["n"] == "under 25").sum() == 1:
+            assert (group["n"] == "withheld").sum() == 1
+
+
+def test_children_in_no_group_are_told(studies: dict[str, rm.Study]) -> None:
+    notes = studies["csv"].cells("any_risk", by=["gender"]).warnings
+    assert "W184" in {note.code for note in notes}
+    assert "W184" not in {note.code for note in studies["csv"].cells("any_risk").warnings}
+
+
+def test_numbers_of_children_are_printed_with_a_population() -> None:
+    words = ("--indicator", "any_risk", "--by", "country,gender", "--population", str(INVENTED / "population.csv"))
+    ended = command("fit", str(INVENTED / "study.toml"), "--data", str(INVENTED / "study.csv"), *words)
+    assert ended.returncode == 0, ended.stderr
+    assert "Children affected" in ended.stdout
+    assert "all countries" in ended.stdout
 
 
 def test_model_beside_direct(studies: dict[str, rm.Study]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from riskmodels.design.coding import WEIGHT, coded_select, quoted
@@ -39,7 +40,8 @@ class Audit:
         One row per dimension of General Comment No. 25: `dimension`, `variables` that stand for it, `available`.
     bases
         One row per country, variable and level: `n` (unweighted), `share` (weighted), `speaks`: ``"yes"``,
-        ``"in brackets"`` (25 to 49) or ``"no"`` (under 25). Small numbers are shown as "under 25", never exactly.
+        ``"in brackets"`` (25 to 49) or ``"no"`` (under 25). Small numbers are shown as "under 25", never exactly, and
+        where a country has one, the next smallest is withheld.
     synthetic
         Whether the children are made up.
     """
@@ -107,6 +109,19 @@ def audit_survey(codebook: Codebook, source: SourceTable) -> Audit:
     return Audit(dimensions=dimensions, bases=bases, synthetic=codebook.synthetic)
 
 
+def _complementary(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Levels whose number is withheld so that the one small number of a country does not follow by subtraction."""
+    withheld = np.zeros(len(table), dtype=bool)
+    n, country = table["n"].to_numpy(), table["country"].to_numpy()
+    for code in pd.unique(country):
+        at = np.flatnonzero(country == code)
+        small = n[at] < SAYS_NOTHING
+        if small.sum() == 1 and len(at) > 1:
+            others = at[~small]
+            withheld[others[np.argmin(n[others])]] = True
+    return withheld
+
+
 def _bases(codebook: Codebook, name: str, table: pd.DataFrame) -> pd.DataFrame:
     variable = codebook.variables[name]
     if not variable.is_number:
@@ -115,14 +130,18 @@ def _bases(codebook: Codebook, name: str, table: pd.DataFrame) -> pd.DataFrame:
     labels = variable.factor.labels if not variable.is_number else ()
     words = [f"{value:g}" if variable.is_number else labels[int(value)] for value in table["level"]]
     n = table["n"].to_numpy()
+    withheld = _complementary(table)
     speaks = np.select([n < SAYS_NOTHING, n < IN_BRACKETS], ["no", "in brackets"], "yes")
     return pd.DataFrame(
         {
             "country": [codebook.design.country_labels.get(code, code) for code in table["country"]],
             "variable": variable.label or name,
             "level": words,
-            "n": [f"under {SAYS_NOTHING}" if value < SAYS_NOTHING else f"{value:,}" for value in n],
-            "share": np.where(n < SAYS_NOTHING, np.nan, (table["w"] / total).to_numpy()),
+            "n": [
+                f"under {SAYS_NOTHING}" if value < SAYS_NOTHING else "withheld" if held else f"{value:,}"
+                for value, held in zip(n, withheld, strict=True)
+            ],
+            "share": np.where((n < SAYS_NOTHING) | withheld, np.nan, (table["w"] / total).to_numpy()),
             "speaks": speaks,
         }
     )

@@ -24,7 +24,7 @@ from riskmodels.design.coding import (
 )
 from riskmodels.design.replicated import replicate_variances
 from riskmodels.design.survey_factors import check_names, country_factor, factor_positions
-from riskmodels.design.totals import SurveyTotals, significant
+from riskmodels.design.totals import NO_LEVEL, SurveyTotals, significant
 from riskmodels.errors import Problem, raise_if_stopping
 from riskmodels.survey.codebook.records import Codebook, Indicator
 from riskmodels.survey.factors import Factor
@@ -266,6 +266,7 @@ def _totals(
         factors.append(factor)
         columns[name] = position
         notes += found
+    notes += _left_out(table, columns, codebook)
     stratum, psu = _design_numbers(table, columns[COUNTRY])
     sizes = significant(table[["children", "weights", "squares"]].to_numpy(float))
     units = pd.DataFrame(
@@ -293,6 +294,17 @@ def _totals(
         lonely_psu=codebook.design.lonely_psu,
         notes=tuple(notes),
     )
+
+
+def _left_out(table: pd.DataFrame, columns: dict[str, IntArray], codebook: Codebook) -> list[Problem]:
+    """W184: children whose answer to what splits the groups is missing belong to no group of a model."""
+    whole = np.all([column != NO_LEVEL for column in columns.values()], axis=0)
+    lost, every = int(table.loc[~whole, "children"].sum()), int(table["children"].sum())
+    if not lost:
+        return []
+    names = ", ".join(codebook.variables[name].label for name in columns if name != COUNTRY)
+    what = f"children in no group: {100 * lost / every:.1f} % have no answer to what splits them; country figures of this breakdown leave them out"
+    return [Problem("W184", what, names, lost, "for figures of whole countries, fit by country alone")]
 
 
 def _design_numbers(table: pd.DataFrame, country: IntArray) -> tuple[IntArray, IntArray]:

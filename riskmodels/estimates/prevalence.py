@@ -126,7 +126,7 @@ def burden_estimates(
         np.concatenate([children, total], axis=-1),
         quantity="children affected",
         unit="children",
-        base=f"all children of the age range, online or not; asked: {fit.cells.base}",
+        base=f"all children of the age range, those offline counted as not affected; asked: {fit.cells.base}",
         probability=probability,
         interval=interval,
         fingerprint=fit.fingerprint,

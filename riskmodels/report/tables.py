@@ -171,3 +171,21 @@ def audit_tables(dimensions: pd.DataFrame, bases: pd.DataFrame) -> list[Table]:
         share = "-" if weighted != weighted else f"{100 * weighted:.0f}"
         second.add_row(str(row.country), str(row.variable), str(row.level), str(row.n), share, str(row.speaks))
     return [first, second]
+
+
+def children_table(burden: pd.DataFrame) -> Table:
+    """Numbers of children affected per country, and in all countries together."""
+    with_indicator = "indicator" in burden
+    shown = _table(
+        "Children affected",
+        [*(["indicator"] if with_indicator else []), "country", "children", "interval"],
+        "prevalence among users x share online x children; the share online is uncertain too. Not cleared for release",
+    )
+    for _, row in burden.iterrows():
+        cells = [
+            str(row["country"]),
+            _number(row["estimate"], "children"),
+            _interval(row["low"], row["high"], "children"),
+        ]
+        shown.add_row(*([str(row["indicator"])[:60]] if with_indicator else []), *cells)
+    return shown
