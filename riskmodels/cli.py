@@ -255,9 +255,9 @@ def codebook_draft(
 ) -> None:
     """Write a first codebook from a file's own labels, for you to finish."""
     from riskmodels.survey.codebook.draft import draft_codebook
-    from riskmodels.survey.readers import list_columns
+    from riskmodels.survey.readers import list_columns, with_numbers_told
 
-    text = draft_codebook(list_columns(data))
+    text = draft_codebook(with_numbers_told(list_columns(data)))
     if out is None:
         typer.echo(text)
         return

@@ -109,3 +109,13 @@ def test_the_broken_study_gives_its_list_and_ends_with_2(tmp_path: Path) -> None
     refused = command("fit", str(INVENTED / "broken.toml"), "--indicator", "images")
     assert refused.returncode == 2
     assert "Traceback" not in refused.stderr
+
+
+def test_draft_of_a_csv_file_finds_the_design_and_the_numbers(tmp_path: Path) -> None:
+    out = tmp_path / "draft.toml"
+    ended = command("codebook", "draft", str(INVENTED / "study.csv"), "--out", str(out))
+    assert ended.returncode == 0, ended.stderr
+    text = out.read_text()
+    assert 'weight = "wgt_scaled"' in text
+    assert 'country = "cntry"' in text
+    assert "left out" not in text.split("[variables.q1]")[1].split("\n\n")[0]

@@ -11,6 +11,7 @@ import pandas as pd
 from riskmodels.errors import Problem, raise_if_stopping
 from riskmodels.survey.checks import check_survey, profile_source
 from riskmodels.survey.checks.profile.records import Profile
+from riskmodels.survey.checks.replicates import check_replicate_weights
 from riskmodels.survey.codebook.read import read_codebook
 from riskmodels.survey.codebook.records import Codebook
 from riskmodels.survey.readers import read_source, reading, source_from_frame
@@ -94,7 +95,11 @@ def _present(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
 def _checked(codebook: Codebook, source: SourceTable) -> Survey:
     with reading(source):
         profile = profile_source(source, codebook)
-    problems = [*source.notes, *check_survey(profile, codebook, source)]
+    problems = [
+        *source.notes,
+        *check_survey(profile, codebook, source),
+        *check_replicate_weights(source, codebook),
+    ]
     order = {"E": 0, "W": 1, "I": 2}
     unique = dict.fromkeys(sorted(problems, key=lambda problem: order.get(problem.code[:1], 3)))
     return Survey(codebook, source, profile, tuple(unique))

@@ -70,3 +70,16 @@ def test_models_are_as_uncertain_as_the_replicates_say() -> None:
     split = cells_of_survey(collapse(codebook, as_source(frame), ["a"], ["age"], base="all asked"))
     whole, parts = (direct_columns(c, domains_of(c, ["country"]), 0.95)["n_effective"] for c in (cells, split))
     np.testing.assert_allclose(parts, whole, rtol=0.2)
+
+
+def test_faulty_replicate_weights_are_told_by_the_checks() -> None:
+    frame, codebook = study(3)
+    assert not [p for p in rm.study_from_frame(frame, codebook).check() if "replicate" in p.what]
+    bad = frame.copy()
+    bad.loc[:4, "rw0"] = -1.0
+    bad.loc[:2, "rw1"] = np.nan
+    bad["rw2"] *= 100
+    found = {p.code: p for p in rm.study_from_frame(bad, codebook).check() if "replicate" in p.what}
+    assert {code: p.count for code, p in found.items()} == {"E110": 5, "E112": 3, "W115": 1}
+    ages = replace(codebook, design=replace(codebook.design, replicates=Replicates(("q_age", "q_a"), "brr")))
+    assert "E195" in {p.code for p in rm.study_from_frame(frame, ages).check()}
