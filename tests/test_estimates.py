@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -160,7 +161,6 @@ def test_nothing_is_left_after_a_failure(tmp_path: Path) -> None:
 
 
 def test_text_never_becomes_a_formula(tmp_path: Path, fit: Fit) -> None:
-    openpyxl = pytest.importorskip("openpyxl")
     table = combined_table([clear_published(rm.prevalence_estimates(fit))])
     table.loc[0, "note"] = "=cmd|' /C calc'!A0"
     write_workbook({"Estimates": table}, tmp_path / "t.xlsx", about=["x"], synthetic=True)

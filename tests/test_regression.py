@@ -239,3 +239,8 @@ def test_one_country_has_no_deviations() -> None:
     fit = fit_regression(rows_of(frame[frame["c"] == "KEN"], spec), spec, LAPLACE)
     assert fit.passed
     assert "country_deviation" not in fit.posterior
+
+
+def test_a_varying_term_takes_the_spelling_of_the_term_it_varies() -> None:
+    spec = RegressionSpec("risk", terms=(("age",), ("gender",), ("age", "gender")), varying=((), ("gender", "age")))
+    assert spec.varying == ((), ("age", "gender"))

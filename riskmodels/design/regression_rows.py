@@ -11,7 +11,7 @@ import pandas as pd
 
 from riskmodels.design.coding import MISSING_CODE, UNDECLARED, WEIGHT, coded_select, quoted, refuse_undeclared
 from riskmodels.design.collapse import collapse, not_fielded_in
-from riskmodels.design.sampling import measure_clustering
+from riskmodels.design.survey_cells import cells_of_survey
 from riskmodels.design.survey_factors import check_names, country_factor
 from riskmodels.errors import InputError, Problem, raise_if_stopping
 from riskmodels.provenance import hash_record
@@ -182,7 +182,6 @@ def _rows(
         factors[name] = Factor(name, tuple(declared.levels[k] for k in used), tuple(declared.labels[k] for k in used))
         values_of[name] = np.searchsorted(used, values.astype(np.int64)).astype(float)
     parts: dict[str, Variable | Indicator | Scale] = {**codebook.variables, **codebook.indicators, **codebook.scales}
-    clustering = measure_clustering(collapse(codebook, source, [outcome], base=base, pairs=False))
     return RegressionRows(
         countries=countries,
         factors=factors,
@@ -193,7 +192,7 @@ def _rows(
         weight=sums["total"].to_numpy(float) * scale,
         weight_yes=sums["total_yes"].to_numpy(float) * scale,
         weight_squared=sums["squares"].to_numpy(float) * scale**2,
-        design_effect=_design_effects(codebook, source, outcome, base, countries, clustering.degrees),
+        design_effect=_design_effects(codebook, source, outcome, base, countries),
         base=base,
         lost=lost,
         labels={name: parts[name].label or name for name in (outcome, *predictors)},
@@ -201,12 +200,8 @@ def _rows(
     )
 
 
-def _design_effects(
-    codebook: Codebook, source: SourceTable, outcome: str, base: Base, countries: Factor, degrees: FloatArray
-) -> FloatArray:
+def _design_effects(codebook: Codebook, source: SourceTable, outcome: str, base: Base, countries: Factor) -> FloatArray:
     """N over effective n of the outcome in each country (1 at least)."""
-    from riskmodels.design.survey_cells import cells_of_survey
-
     cells = cells_of_survey(collapse(codebook, source, [outcome], base=base, pairs=False))
     found = dict(
         zip(

@@ -63,7 +63,9 @@ class RegressionSpec:
     def __post_init__(self) -> None:
         """Check what can be checked without data, all at once (E195, E145)."""
         object.__setattr__(self, "terms", tuple(tuple(term) for term in self.terms))
-        object.__setattr__(self, "varying", tuple(tuple(term) for term in self.varying))
+        spelled = {frozenset(term): term for term in self.terms}
+        varying = tuple(spelled.get(frozenset(term), tuple(term)) for term in self.varying)
+        object.__setattr__(self, "varying", varying)
         problems = []
         known = {frozenset(term) for term in self.terms}
         stray = [":".join(term) for term in self.varying if term and frozenset(term) not in known]
