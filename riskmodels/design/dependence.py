@@ -101,7 +101,7 @@ class Dependence:
     def turn(self, step: FloatArray) -> FloatArray:
         """Rotate differences of logits, shape (..., cells), group by group."""
         turned = np.einsum("gij,...gj->...gi", self.rotation, step[..., self.member])
-        return np.asarray(turned.reshape(*turned.shape[:-2], -1)[..., self.place])
+        return np.asarray(turned.reshape(*turned.shape[:-2], self.member.size)[..., self.place])
 
     def apply(self, eta: FloatArray) -> FloatArray:
         """Rotate logits, shape (..., cells), around the anchor."""

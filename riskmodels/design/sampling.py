@@ -38,11 +38,13 @@ class Clustering:
         Weighted share affected, shape (countries, indicators).
     phi
         Correlation between answers of one child, shape (countries, indicators, indicators).
+    shared
+        Weighted share of children whom two indicators have in common (1 on the diagonal), same shape.
     rho
         Correlation between answers of two children of one PSU, same shape.
     spread
-        Factor by which the design-based variance exceeds that of unequal weights where children are not clustered
-        (strata, weights related to answers), shape (countries, indicators); 1 with PSUs.
+        Factor by which the design-based variance exceeds what unequal weights and clusters explain (weights related to
+        answers; strata), shape (countries, indicators).
     degrees
         Degrees of freedom, PSUs (or children) minus strata, shape (countries,).
     measured
@@ -51,6 +53,7 @@ class Clustering:
 
     proportion: FloatArray
     phi: FloatArray
+    shared: FloatArray
     rho: FloatArray
     spread: FloatArray
     degrees: FloatArray
@@ -126,7 +129,7 @@ def measure_clustering(totals: SurveyTotals) -> Clustering:
     phi = _phi(totals)
     shape = (countries, size)
     proportion, rho, spread = np.zeros(shape), np.full((*shape, size), np.nan), np.full(shape, np.nan)
-    degrees, measured = np.zeros(countries), np.zeros(shape, dtype=bool)
+    degrees, measured, shared = np.zeros(countries), np.zeros(shape, dtype=bool), np.ones((*shape, size))
     for number in range(countries):
         rows = country == number
         n, yes, w, wy, _, _ = totals.sums[:, rows].sum(axis=1).T
@@ -140,25 +143,41 @@ def measure_clustering(totals: SurveyTotals) -> Clustering:
         measured[number] = enough
         root = np.sqrt(np.maximum(p * (1 - p), 1e-12))
         unit = covariance / root[:, None] / root[None, :]
-        weights, clusters = _overlap_of_country(totals, rows)
-        if clusters > 1e-12:
-            found = (unit - phi[number] * weights) / clusters
-            rho[number] = np.where(enough[:, None] & enough[None, :], np.clip(found, -0.2, 1.0), np.nan)
-            spread[number] = 1.0
-        else:
-            rho[number] = 0.0
-            spread[number] = np.where(enough, np.diagonal(unit) / weights, np.nan)
-    return Clustering(proportion, phi, _filled(rho), _filled(spread, 1.0), degrees, measured)
+        shared[number], weights, clusters = _overlap_of_country(totals, rows, totals.together[number, :, :, 0])
+        both = enough[:, None] & enough[None, :]
+        with np.errstate(all="ignore"):
+            found = np.where(clusters > 1e-12, (unit - phi[number] * weights) / clusters, 0.0)
+            rho[number] = np.where(both, np.clip(found, -0.2, 1.0), np.nan) if totals.has_psu else 0.0
+            # What clusters cannot explain (few children share PSUs, weights go with answers) is the children's own.
+            rest = (np.diagonal(unit) - np.nan_to_num(np.diagonal(rho[number]) * np.diagonal(clusters))) / np.diagonal(
+                weights
+            )
+        spread[number] = np.where(enough, np.maximum(rest, 1.0) if totals.has_psu else rest, np.nan)
+    return Clustering(proportion, phi, shared, _filled(rho), _filled(spread, 1.0), degrees, measured)
 
 
-def _overlap_of_country(totals: SurveyTotals, rows: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Sum of squared weights, and of products of weights of different children of one PSU, over the squared total."""
-    units = totals.units.loc[rows]
-    total = float(units["w"].sum()) ** 2
+def _overlap_of_country(
+    totals: SurveyTotals, rows: npt.NDArray[np.bool_], both: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Children in common, and products of weights of the same and of different children of one PSU, over the totals.
+
+    Every indicator counts the children of its own base. `both` holds the weights of children in two bases.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Shapes (indicators, indicators).
+    """
+    weight, square = totals.sums[:, rows, 2], totals.sums[:, rows, 4]
+    total, squares = np.maximum(weight.sum(axis=1), 1e-300), square.sum(axis=1)
+    shared = both / np.sqrt(total[:, None] * total[None, :])
+    np.fill_diagonal(shared, 1.0)
+    products = total[:, None] * total[None, :]
+    same = shared * np.sqrt(squares[:, None] * squares[None, :]) / products
     if not totals.has_psu:
-        return float(units["w2"].sum()) / total, 0.0
-    psu = _sum_by(units["psu"].to_numpy(np.int64), units[["w", "w2"]].to_numpy(float))
-    return float(psu[:, 1].sum()) / total, float((psu[:, 0] ** 2 - psu[:, 1]).sum()) / total
+        return shared, same, np.zeros_like(same)
+    psu = _sum_by(totals.units.loc[rows, "psu"].to_numpy(np.int64), weight.T)
+    return shared, same, psu.T @ psu / products - same
 
 
 def _filled(values: FloatArray, default: float = 0.0) -> FloatArray:
@@ -192,7 +211,7 @@ def t_penalty(degrees: FloatArray) -> FloatArray:
 
 
 def cell_covariance(
-    totals: SurveyTotals, clustering: Clustering, number: int, cells: npt.NDArray[np.int64], members: FloatArray
+    totals: SurveyTotals, clustering: Clustering, number: int, cells: npt.NDArray[np.int64]
 ) -> tuple[FloatArray, FloatArray]:
     """Covariance of a country's cells x indicators, in units of ``sqrt(p (1 - p))`` of each.
 
@@ -202,38 +221,36 @@ def cell_covariance(
         The country.
     cells
         Cell of every row of `units` of this country; -1 for none.
-    members
-        Sum of weights and of squared weights per row, shape (rows, 2).
 
     Returns
     -------
     tuple of numpy.ndarray
         Variances, shape (cells, indicators), and the correlation matrix, shape (cells x indicators, same), indicator
-        changing fastest.
+        changing fastest. Where no child of a cell has a weight in an indicator's base, the entry means nothing.
     """
-    inside = cells >= 0
-    count = int(cells.max()) + 1
-    weight = np.bincount(cells[inside], members[inside, 0], count)
-    square = np.bincount(cells[inside], members[inside, 1], count) / weight**2
-    country_rows = totals.units[COUNTRY].to_numpy() == number
-    together = np.zeros((count, count))
-    if totals.has_psu:
-        psu = totals.units.loc[country_rows, "psu"].to_numpy(np.int64)[inside]
-        _, place = np.unique(psu, return_inverse=True)
-        by_psu = np.zeros((place.max() + 1, count))
-        np.add.at(by_psu, (place, cells[inside]), members[inside, 0])
-        together = by_psu.T @ by_psu / weight[:, None] / weight[None, :]
-        together[np.arange(count), np.arange(count)] -= square
-    phi, rho = clustering.phi[number], clustering.rho[number]
+    inside, rows = cells >= 0, totals.units[COUNTRY].to_numpy() == number
+    count, size = int(cells.max()) + 1, len(totals.indicators)
+    weight, square = (_sum_by(cells[inside], totals.sums[:, rows, k][:, inside].T) for k in (2, 4))
+    empty = weight <= 0
+    weight = np.where(empty, 1.0, weight)
+    own = np.where(empty, 1.0, np.sqrt(square) / weight)
+    phi, shared, rho = clustering.phi[number], clustering.shared[number], clustering.rho[number]
+    same = np.einsum("cd,ij,ci,cj->cidj", np.eye(count), shared, own, own)
     root_spread = np.sqrt(clustering.spread[number])
-    own = phi * root_spread[:, None] * root_spread[None, :]
-    full = np.einsum("cd,ij->cidj", np.diag(square), own) + np.einsum("cd,ij->cidj", together, rho)
-    full = full.reshape(count * len(phi), -1)
-    variance = np.maximum(np.diagonal(full), np.repeat(square, len(phi)) * 0.2)
+    full = same * (phi * root_spread[:, None] * root_spread[None, :])[None, :, None, :]
+    if totals.has_psu:
+        psu = totals.units.loc[rows, "psu"].to_numpy(np.int64)[inside]
+        _, place = np.unique(psu, return_inverse=True)
+        by_psu = np.zeros((place.max() + 1, count, size))
+        np.add.at(by_psu, (place, cells[inside]), totals.sums[:, rows, 2][:, inside].T)
+        by_psu /= weight
+        full = full + (np.einsum("pci,pdj->cidj", by_psu, by_psu) - same) * rho[None, :, None, :]
+    flat = full.reshape(count * size, count * size)
+    variance = np.maximum(np.diagonal(flat), 0.2 * own.ravel() ** 2)
     root = np.sqrt(variance)
-    correlation = full / root[:, None] / root[None, :]
+    correlation = flat / root[:, None] / root[None, :]
     np.fill_diagonal(correlation, 1.0)
-    return variance.reshape(count, -1), positive_definite(correlation)
+    return variance.reshape(count, size), positive_definite(correlation)
 
 
 def positive_definite(correlation: FloatArray) -> FloatArray:

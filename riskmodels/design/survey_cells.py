@@ -11,11 +11,15 @@ from riskmodels.design.sampling import Clustering, cell_covariance, measure_clus
 from riskmodels.design.totals import NO_LEVEL, SurveyTotals
 from riskmodels.errors import InputError, Problem
 from riskmodels.survey.factors import Factor
-from riskmodels.vocabulary import COUNTRY
+from riskmodels.vocabulary import COUNTRY, MISSING_KINDS
 
 FloatArray = npt.NDArray[np.float64]
 
 MICRODATA = "microdata"
+#: Kinds of missing of children whom a question was not put to.
+UNASKED = [MISSING_KINDS.index(kind) for kind in ("not_asked", "not_fielded")]
+#: Share of a country's children not asked from which a question counts as filtered; below, as a slip of the fieldwork.
+FILTERED_FROM = 0.01
 
 
 def _domains(totals: SurveyTotals) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -91,10 +95,8 @@ def _country_cells(
     weight = np.bincount(local[inside], weights[rows][inside, 0], count)
     children = totals.units.loc[rows, "n"].to_numpy(float)[inside].sum()
     clustered = totals.has_psu or totals.replicate_variance is not None
-    variance, correlation = cell_covariance(totals, clustering, number, local, weights[rows])
-    # A question that some children of a cell did not answer has fewer children than the cell.
-    answered = np.divide(w, weight[:, None], out=np.zeros_like(w), where=weight[:, None] > 0)
-    effective = answered / variance * (t_penalty(clustering.degrees[number]) if clustered else 1.0)
+    variance, correlation = cell_covariance(totals, clustering, number, local)
+    effective = (t_penalty(clustering.degrees[number]) if clustered else 1.0) / variance
     effective = np.minimum(n if ignore_design else effective, n)
     share = np.divide(yes if ignore_design else wy, n if ignore_design else w, out=np.zeros_like(w), where=w > 0)
     keep = (n > 0) & (w > 0)
@@ -105,11 +107,36 @@ def _country_cells(
         n=n[keep],
         n_effective=effective[keep],
         yes_effective=(share * effective)[keep],
-        weight=(weight / weight.sum() * children)[cell],
+        weight=(_children_asked(totals, rows, local, weight, w, n) / weight.sum() * children)[keep],
         same_children=number if not ignore_design else cell + 100_000 * number,
     )
     flat = np.flatnonzero(keep.ravel())
     return frame, correlation[np.ix_(flat, flat)]
+
+
+def _children_asked(
+    totals: SurveyTotals,
+    rows: npt.NDArray[np.bool_],
+    local: npt.NDArray[np.int64],
+    weight: FloatArray,
+    in_base: FloatArray,
+    n: FloatArray,
+) -> FloatArray:
+    """Weight of the children each cell stands for, per indicator: all of them, or those asked a filtered question.
+
+    Children who were asked and gave no answer are taken to be like the others of their cell.
+    """
+    inside = local >= 0
+    missing = np.zeros((len(weight), len(totals.indicators), len(MISSING_KINDS)))
+    np.add.at(missing, local[inside], totals.missing[:, rows][:, inside].transpose(1, 0, 2))
+    filtered = missing[..., UNASKED].sum(axis=(0, 2)) > 0
+    everyone = np.zeros_like(n)
+    np.add.at(
+        everyone, local[inside], np.repeat(totals.units.loc[rows, "n"].to_numpy(float)[inside][:, None], n.shape[1], 1)
+    )
+    asked = everyone - missing[..., UNASKED].sum(axis=2)
+    among = in_base * np.divide(asked, n, out=np.ones_like(n), where=n > 0)
+    return np.where(filtered[None, :], among, weight[:, None])
 
 
 def _assembled(totals: SurveyTotals, frame: pd.DataFrame, correlations: list[FloatArray]) -> Cells:
@@ -124,21 +151,6 @@ def _assembled(totals: SurveyTotals, frame: pd.DataFrame, correlations: list[Flo
             Factor(factor.name, tuple(factor.levels[k] for k in used), tuple(factor.labels[k] for k in used))
         )
         columns.append(np.searchsorted(used, column))
-    base = totals.bases[0]
-    mixed = len(set(totals.bases)) > 1
-    notes = totals.notes + (
-        (
-            Problem(
-                "W181",
-                "indicators with different bases in one fit",
-                ", ".join(totals.indicators.levels),
-                len(totals.bases),
-                "give base= to use one denominator for all",
-            ),
-        )
-        if mixed
-        else ()
-    )
     return Cells(
         factors=tuple(factors),
         index=np.column_stack(columns),
@@ -147,9 +159,33 @@ def _assembled(totals: SurveyTotals, frame: pd.DataFrame, correlations: list[Flo
         yes_effective=frame["yes_effective"].to_numpy(float),
         weight=frame["weight"].to_numpy(float),
         same_children=frame["same_children"].to_numpy(np.int64),
-        base=base,
+        base=totals.bases[0],
         source=MICRODATA,
         synthetic=totals.synthetic,
-        warnings=notes,
+        warnings=(*totals.notes, *_bases_that_differ(totals), *_filtered_questions(totals)),
         sampling_correlation=tuple(correlations),
     )
+
+
+def _bases_that_differ(totals: SurveyTotals) -> list[Problem]:
+    """W181: one fit, several denominators."""
+    if len(set(totals.bases)) == 1:
+        return []
+    names = ", ".join(totals.indicators.levels)
+    remedy = "give base= to use one denominator for all"
+    return [Problem("W181", "indicators with different bases in one fit", names, len(totals.bases), remedy)]
+
+
+def _filtered_questions(totals: SurveyTotals) -> list[Problem]:
+    """W145: questions that only some children were asked speak of these children."""
+    country, countries = totals.units[COUNTRY].to_numpy(np.int64), len(totals.factors[0])
+    everyone = np.bincount(country, totals.units["n"].to_numpy(float), countries)
+    names = []
+    for name, missing in zip(totals.indicators.levels, totals.missing, strict=True):
+        unasked = np.bincount(country, missing[:, MISSING_KINDS.index("not_asked")], countries)
+        if (unasked > FILTERED_FROM * everyone).any():
+            names.append(name)
+    if not names:
+        return []
+    what = "questions that only some children were asked: figures are of the children asked"
+    return [Problem("W145", what, ", ".join(names), len(names), "say so beside the figure; give no population")]

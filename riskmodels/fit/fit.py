@@ -25,7 +25,6 @@ from riskmodels.models.latent import latent_prevalence_model
 from riskmodels.models.latent_draws import named_draws
 from riskmodels.models.specs import PrevalenceSpec
 from riskmodels.provenance import Fingerprint, hash_of_code, installed_versions
-from riskmodels.vocabulary import COUNTRY
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -223,18 +222,10 @@ def _weighted_fit(cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec, draw
     )
 
 
-def _one_country_of_linked_cells(cells: Cells, spec: PrevalenceSpec) -> bool:
-    """Whether cells hang together and no effect varies by country, which the engine's arrays do not hold yet."""
-    by_country = COUNTRY in cells.names and len(cells.factor(COUNTRY)) > 1 and spec.country != "none"
-    return not by_country and dependence_between_items(cells, spec.within_child_correlation) is not None
-
-
 def why_not_laplace(cells: Cells, spec: PrevalenceSpec) -> str:
     """Say why the Laplace engine does not cover a specification on these cells; empty where it does."""
     if spec.likelihood != "binomial":
         return f"the {spec.likelihood} likelihood is not log-concave"
-    if _one_country_of_linked_cells(cells, spec):
-        return "one country whose cells share children or PSUs"
     dimension = latent_prevalence_model(cells, spec).dimension
     if dimension > limits.LAPLACE_HYPERPARAMETERS_AT_MOST:
         return f"{dimension} hyperparameters: importance weights would degenerate"
@@ -247,7 +238,7 @@ def _try_laplace(cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec) -> tu
         return None, "asked for"
     reason = why_not_laplace(cells, spec)
     if sampler.engine == "laplace":
-        if spec.likelihood != "binomial" or _one_country_of_linked_cells(cells, spec):
+        if spec.likelihood != "binomial":
             raise FitError(f"the Laplace engine cannot fit this: {reason}; use engine='auto' or 'nuts'")
         return _fit_by_laplace(cells, spec, sampler), ""
     if reason:

@@ -244,7 +244,7 @@ def latent_prevalence_model(cells: Cells, spec: PrevalenceSpec) -> LatentGaussia
         read_shared = dependence.turn(shared.T).T
         read_own = dependence.turn(own.T).T
     groups = cells.position(COUNTRY) if own.shape[1] else np.zeros(len(cells), dtype=np.int64)
-    place, width = _places(groups)
+    place, width = places_in_countries(groups)
     countries = int(groups.max()) + 1
 
     def padded(values: FloatArray) -> FloatArray:
@@ -265,7 +265,7 @@ def latent_prevalence_model(cells: Cells, spec: PrevalenceSpec) -> LatentGaussia
     )
 
 
-def _places(groups: IntArray) -> tuple[IntArray, int]:
+def places_in_countries(groups: IntArray) -> tuple[IntArray, int]:
     """Flat place of every cell when each country gets as many places as the largest one needs."""
     counts = np.bincount(groups)
     order = np.argsort(groups, kind="stable")

@@ -16,7 +16,15 @@ import xarray as xr
 
 from riskmodels.design.regression_rows import RegressionRows
 from riskmodels.models.cell_likelihood import BinomialCounts
-from riskmodels.models.latent import Effect, Hyper, LatentGaussian, _places, hyper_values, own_root, shared_scale
+from riskmodels.models.latent import (
+    Effect,
+    Hyper,
+    LatentGaussian,
+    hyper_values,
+    own_root,
+    places_in_countries,
+    shared_scale,
+)
 from riskmodels.models.regression_design import own_design, shared_design
 from riskmodels.models.regression_spec import RegressionSpec
 from riskmodels.vocabulary import COUNTRY
@@ -91,7 +99,7 @@ def latent_regression(rows: RegressionRows, spec: RegressionSpec) -> LatentRegre
         effects.append(Effect(COUNTRY, True, 0, len(own_names), np.eye(len(own_names)), tuple(sized)))
     yes, n = counts_of(rows, spec)
     groups = rows.country if own_names else np.zeros(len(rows), dtype=np.int64)
-    place_of, width = _places(groups)
+    place_of, width = places_in_countries(groups)
     countries = int(groups.max()) + 1
 
     def padded(values: FloatArray) -> FloatArray:

@@ -87,11 +87,16 @@ def _raw_draws(explored: Explored, proposal: SplitT, pairs: int, seed: int, batc
         for at in range(0, pairs, explored.batch)
     ]
     h, v, log_weights = (np.concatenate([part[k] for part in parts], axis=-1) for k in range(3))
-    return zeta, h, v, np.where(np.isnan(log_weights), -np.inf, log_weights)
+    return zeta, h, v, log_weights
 
 
 def _weighed(raw: _Raw, rounds: int) -> LaplaceDraws:
     zeta, h, v, log_weights = raw
+    unknown = int(np.isnan(log_weights).sum())
+    if unknown:
+        raise FitError(
+            f"{unknown:,} of {log_weights.size:,} draws of the Laplace engine have no weight; use engine='nuts'"
+        )
     if not np.isfinite(log_weights).any():
         raise FitError("no draw of the Laplace engine has a finite weight; use engine='nuts'")
     log_weights = np.maximum(log_weights - log_weights.max(), -700.0)
@@ -124,7 +129,7 @@ def draw_by_laplace(latent: LatentGaussian, draws: int, seed: int, *, rounds: in
     Raises
     ------
     FitError
-        If no mode is found or no draw has a finite weight.
+        If no mode is found, if the weight of any draw is not a number, or if no draw has a finite weight.
     """
     with threadpool_limits(limits=1), np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         explored = Explored(latent)
