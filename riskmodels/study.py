@@ -18,8 +18,9 @@ from riskmodels.design.patterns import Patterns, count_patterns
 from riskmodels.design.regression_rows import regression_rows
 from riskmodels.design.survey_cells import cells_of_survey
 from riskmodels.design.totals import SurveyTotals
-from riskmodels.errors import Problem, raise_if_stopping
+from riskmodels.errors import Problem
 from riskmodels.estimates.estimates import Estimates
+from riskmodels.estimates.population_match import match_population
 from riskmodels.estimates.prevalence import prevalence_estimates
 from riskmodels.fit.fit import Fit, fit_model
 from riskmodels.fit.regression import RegressionFit, fit_regression
@@ -127,20 +128,6 @@ class Study:
             return direct_by_replicates(self.survey.codebook, self.survey.source, totals, list(by), interval=interval)
         return direct_estimates(totals, list(by), interval=interval)
 
-    def _refuse_filtered(self, names: Sequence[str]) -> None:
-        """Stop where groups would be averaged with the weights of all children though only some were asked."""
-        known = self.survey.codebook.indicators
-        filtered = [
-            name
-            for name in names
-            if name in known
-            and any(part in known and known[part].asked_if is not None for part in (name, *known[name].any_of))
-        ]
-        if filtered:
-            what = "filtered questions cannot yet be modelled by subgroup, with other indicators or with a population"
-            remedy = "use study.direct, or model one indicator by country without a population"
-            raise_if_stopping([Problem("E145", what, ", ".join(filtered), len(filtered), remedy)], "prevalence")
-
     def prevalence(
         self,
         indicators: str | Sequence[str],
@@ -170,10 +157,9 @@ class Study:
             `.estimates(by=...)`, `.plot()`, `.fit`.
         """
         splits = [name for name in by if name != COUNTRY]
-        names = [indicators] if isinstance(indicators, str) else list(indicators)
-        if splits or len(names) > 1 or self.population is not None:
-            self._refuse_filtered(names)
         cells = self.cells(indicators, splits, base=base)
+        if self.population is not None:
+            match_population(cells, self.population)  # what cannot be weighted is told before anything is fitted
         codebook = self.survey.codebook
         ordered = tuple(
             name

@@ -99,9 +99,8 @@ def label_columns(cells: Cells, domains: Domains) -> pd.DataFrame:
     return pd.DataFrame(columns, index=range(len(domains)))
 
 
-def _direct_variance(cells: Cells, domains: Domains) -> FloatArray:
-    """Sampling variance of each domain's direct estimate; cells from microdata carry how their errors correlate."""
-    error = domains.share * np.sqrt(cells.direct * (1 - cells.direct) / cells.n_effective)
+def _variance_of_averages(cells: Cells, domains: Domains, error: FloatArray) -> FloatArray:
+    """Variance of each domain's average of cells with these standard errors; microdata carry how errors correlate."""
     variance = np.zeros(len(domains))
     if not cells.sampling_correlation:
         np.add.at(variance, domains.of_cell, error**2)
@@ -116,13 +115,18 @@ def _direct_variance(cells: Cells, domains: Domains) -> FloatArray:
 
 
 def direct_columns(cells: Cells, domains: Domains, probability: float) -> pd.DataFrame:
-    """n, effective n and the direct estimate of each domain with its interval."""
-    p = cells.direct
-    direct = domains.average(p)
-    variance = _direct_variance(cells, domains)
+    """n, effective n and the direct estimate of each domain with its interval.
+
+    Where a domain has no case (or only cases) its variance is 0: its effective n is then that of an average of cells
+    of one prevalence.
+    """
+    direct = domains.average(cells.direct)
+    unit = domains.share / np.sqrt(cells.n_effective)
+    variance = _variance_of_averages(cells, domains, unit * np.sqrt(cells.direct * (1 - cells.direct)))
     pooled_n = np.bincount(domains.of_cell, weights=cells.n_effective, minlength=len(domains))
     with np.errstate(all="ignore"):
-        n_effective = np.where(variance > 0, np.minimum(direct * (1 - direct) / variance, pooled_n), pooled_n)
+        same_prevalence = 1 / _variance_of_averages(cells, domains, unit)
+        n_effective = np.minimum(np.where(variance > 0, direct * (1 - direct) / variance, same_prevalence), pooled_n)
     low, high = direct_interval(direct * n_effective, n_effective, probability)
     n = np.bincount(domains.of_cell, weights=np.nan_to_num(cells.n, nan=np.inf), minlength=len(domains))
     return pd.DataFrame(

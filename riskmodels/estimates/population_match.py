@@ -75,6 +75,16 @@ def add_up(values: FloatArray, group: IntArray, size: int) -> FloatArray:
     return np.asarray((matrix @ flat.T).T).reshape(*values.shape[:-1], size)
 
 
+def _refuse_filtered(cells: Cells) -> None:
+    """Stop where a frame of all children would stand for the children asked."""
+    filtered = [problem for problem in cells.warnings if problem.code == "W145"]
+    if filtered:
+        names, count = ", ".join(problem.where for problem in filtered), sum(problem.count for problem in filtered)
+        what = "a population of all children cannot stand for those asked a filtered question"
+        remedy = "load the study without a population for these indicators: figures are of the children asked"
+        raise InputError([Problem("E185", what, names, count, remedy)], "population")
+
+
 def match_population(cells: Cells, population: PopulationFrame) -> PopulationOfCells:
     """Match a population frame to the cells of a fit.
 
@@ -96,7 +106,8 @@ def match_population(cells: Cells, population: PopulationFrame) -> PopulationOfC
     ------
     InputError
         E185, all at once: levels that only one side has, cells of the sample that the frame has no children for, no
-        factor in common, several countries and a frame that does not split by country.
+        factor in common, several countries and a frame that does not split by country, questions that only some
+        children were asked (nobody knows how many there are).
 
     Examples
     --------
@@ -109,6 +120,7 @@ def match_population(cells: Cells, population: PopulationFrame) -> PopulationOfC
     >>> float(matched.spread(matched.frame.children).sum() / len(cells.factor("indicator")))
     13000000.0
     """
+    _refuse_filtered(cells)
     frame = cells_of(_by_country(cells, population))
     shared = [name for name in frame.names if name in cells.names]
     if not shared:
