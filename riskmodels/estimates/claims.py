@@ -44,31 +44,6 @@ def _groups(domains: Domains, factor: str) -> list[tuple[tuple[int, ...], npt.ND
     return [(tuple(int(k) for k in key), np.flatnonzero((rest == key).all(axis=1))) for key in keys]
 
 
-def _make(
-    fit: Fit,
-    labels: pd.DataFrame,
-    draws: FloatArray,
-    quantity: str,
-    unit: str,
-    probability: float,
-    interval: IntervalKind,
-    gate_on: FloatArray | None = None,
-) -> Estimates:
-    return make_estimates(
-        labels,
-        draws,
-        quantity=quantity,
-        unit=unit,
-        base=fit.cells.base,
-        probability=probability,
-        interval=interval,
-        fingerprint=fit.fingerprint,
-        fit_checks=fit.checks,
-        gate_on=gate_on,
-        weights=fit.weights,
-    )
-
-
 def contrast_estimates(
     fit: Fit,
     factor: str = COUNTRY,
@@ -131,14 +106,14 @@ def contrast_estimates(
         )
     label = fit.cells.factor(factor).labels[at]
     labels = label_columns(fit.cells, domains).iloc[kept]
-    return _make(
+    return make_estimates(
         fit,
         labels,
         np.stack(draws, axis=-1),
-        f"{contrast} to {label}",
-        "proportion" if contrast == "difference" else "ratio",
-        probability,
-        interval,
+        quantity=f"{contrast} to {label}",
+        unit="proportion" if contrast == "difference" else "ratio",
+        probability=probability,
+        interval=interval,
     )
 
 
@@ -170,14 +145,14 @@ def rank_estimates(
     places = np.empty_like(values)
     for _, rows in _groups(domains, over):
         places[..., rows] = ranks(values[..., rows])
-    return _make(
+    return make_estimates(
         fit,
         label_columns(fit.cells, domains),
         places,
-        f"rank among {over} levels",
-        "rank",
-        probability,
-        "equal-tailed",
+        quantity=f"rank among {over} levels",
+        unit="rank",
+        probability=probability,
+        interval="equal-tailed",
         gate_on=values,
     )
 
@@ -206,14 +181,14 @@ def exceedance_estimates(
         )
     domains = domains_of(fit.cells, by, population)
     values = domains.average(cell_draws(fit))
-    return _make(
+    return make_estimates(
         fit,
         label_columns(fit.cells, domains),
         (values > threshold).astype(float),
-        f"probability that prevalence exceeds {threshold:g}",
-        "probability",
-        DEFAULT_PROBABILITY,
-        DEFAULT_INTERVAL,
+        quantity=f"probability that prevalence exceeds {threshold:g}",
+        unit="probability",
+        probability=DEFAULT_PROBABILITY,
+        interval=DEFAULT_INTERVAL,
         gate_on=values,
     )
 
@@ -259,14 +234,14 @@ def probability_that(
     names = fit.cells.factor(factor).labels
     labels = label_columns(fit.cells, domains).iloc[kept].drop(columns=[factor, f"{factor}_code"], errors="ignore")
     labels.insert(0, "claim", f"higher in {names[a]} than in {names[b]}")
-    return _make(
+    return make_estimates(
         fit,
         labels,
         np.stack(draws, axis=-1),
-        "probability of a claim",
-        "probability",
-        DEFAULT_PROBABILITY,
-        DEFAULT_INTERVAL,
+        quantity="probability of a claim",
+        unit="probability",
+        probability=DEFAULT_PROBABILITY,
+        interval=DEFAULT_INTERVAL,
         gate_on=np.stack(differences, axis=-1),
     )
 
@@ -342,14 +317,14 @@ def ahead_counts(
             for level in chosen
         ]
         notes += [f"of {len(members)} asked about all {len(chosen)}"] * len(chosen)
-    made = _make(
+    made = make_estimates(
         fit,
         pd.DataFrame(labels),
         np.concatenate(parts, axis=-1),
-        f"number of {across} levels in which it is ahead",
-        "count",
-        DEFAULT_PROBABILITY,
-        DEFAULT_INTERVAL,
+        quantity=f"number of {across} levels in which it is ahead",
+        unit="count",
+        probability=DEFAULT_PROBABILITY,
+        interval=DEFAULT_INTERVAL,
         gate_on=np.concatenate(leads, axis=-1),
     )
     return replace(made, table=made.table.assign(note=notes))

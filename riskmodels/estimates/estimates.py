@@ -14,6 +14,7 @@ from riskmodels.errors import GateError
 from riskmodels.estimates.poststratify import Domains
 from riskmodels.estimates.summarise import summarise
 from riskmodels.fit.checks import CheckResult, check_convergence, check_weighted
+from riskmodels.fit.posterior import CheckedPosterior
 from riskmodels.provenance import Fingerprint
 from riskmodels.vocabulary import ESTIMATE_COLUMNS, IntervalKind
 
@@ -141,39 +142,40 @@ def direct_columns(cells: Cells, domains: Domains, probability: float) -> pd.Dat
 
 
 def make_estimates(
+    fit: CheckedPosterior,
     labels: pd.DataFrame,
     draws: FloatArray,
     *,
     quantity: str,
-    unit: str,
-    base: str,
+    unit: str = "proportion",
+    base: str = "",
     probability: float,
     interval: IntervalKind,
-    fingerprint: Fingerprint,
-    fit_checks: tuple[CheckResult, ...],
     direct: pd.DataFrame | None = None,
     notes: list[str] | None = None,
     gate_on: FloatArray | None = None,
-    weights: FloatArray | None = None,
 ) -> Estimates:
-    """Summarise draws into an `Estimates` record and run the gate on its quantities.
+    """Summarise draws of a fit into an `Estimates` record and run the gate on its quantities.
 
     Parameters
     ----------
+    fit
+        Where the draws come from.
     labels
         Factor columns, one row per quantity.
     draws
         Shape (chain, draw, row).
+    base
+        Denominator; the fit's own where empty.
     gate_on
         Draws that the gate judges instead, for quantities of few values (ranks, claims) whose own effective
         size says little: the continuous quantities they are made of.
-    weights
-        Importance weights of the draws, shape (chain, draw).
     """
+    weights = fit.weights
     summary = summarise(draws, probability, interval, weights)
     parts = [
         labels.reset_index(drop=True),
-        pd.DataFrame({"quantity": quantity, "unit": unit, "base": base}, index=range(len(labels))),
+        pd.DataFrame({"quantity": quantity, "unit": unit, "base": base or fit.base}, index=range(len(labels))),
         summary,
     ]
     parts += [direct.reset_index(drop=True)] if direct is not None else []
@@ -190,8 +192,8 @@ def make_estimates(
         table=table[order],
         draws=draws,
         quantity=quantity,
-        fingerprint=fingerprint,
-        fit_checks=fit_checks,
+        fingerprint=fit.fingerprint,
+        fit_checks=fit.checks,
         checks=tuple(checks),
         weights=weights,
     )

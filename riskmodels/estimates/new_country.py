@@ -134,16 +134,12 @@ def new_country_estimates(
     labels = label_columns(cells, domains)
     labels.insert(0, COUNTRY, "a country not in the sample")
     return make_estimates(
+        fit,
         labels,
         draws,
         quantity="prevalence in a new country",
-        unit="proportion",
-        base=cells.base,
         probability=probability,
         interval=interval,
-        fingerprint=fit.fingerprint,
-        fit_checks=fit.checks,
-        weights=fit.weights,
         notes=[f"drawn from the spread between {len(cells.factor(COUNTRY))} countries; not measured"] * len(labels),
     )
 

@@ -70,18 +70,14 @@ def prevalence_estimates(
     """
     domains = domains_of(fit.cells, by, population)
     return make_estimates(
+        fit,
         label_columns(fit.cells, domains),
         domains.average(cell_draws(fit)),
         quantity="prevalence",
-        unit="proportion",
-        base=fit.cells.base,
         probability=probability,
         interval=interval,
-        fingerprint=fit.fingerprint,
-        fit_checks=fit.checks,
         direct=direct_columns(fit.cells, domains, probability),
         notes=[domains.note] * len(domains),
-        weights=fit.weights,
     )
 
 
@@ -122,6 +118,7 @@ def burden_estimates(
     labels = label_columns(fit.cells, domains)
     total_labels, total = _totals(fit, labels, children)
     return make_estimates(
+        fit,
         pd.concat([labels, total_labels], ignore_index=True),
         np.concatenate([children, total], axis=-1),
         quantity="children affected",
@@ -129,10 +126,7 @@ def burden_estimates(
         base=f"all children of the age range, those offline counted as not affected; asked: {fit.cells.base}",
         probability=probability,
         interval=interval,
-        fingerprint=fit.fingerprint,
-        fit_checks=fit.checks,
         notes=[domains.note] * (len(labels) + len(total_labels)),
-        weights=fit.weights,
     )
 
 

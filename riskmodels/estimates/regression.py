@@ -20,29 +20,6 @@ FloatArray = npt.NDArray[np.float64]
 STEP = 1e-4
 
 
-def _make(
-    fit: RegressionFit,
-    labels: pd.DataFrame,
-    draws: FloatArray,
-    quantity: str,
-    unit: str,
-    probability: float,
-    interval: IntervalKind,
-) -> Estimates:
-    return make_estimates(
-        labels,
-        draws,
-        quantity=quantity,
-        unit=unit,
-        base=fit.rows.base,
-        probability=probability,
-        interval=interval,
-        fingerprint=fit.fingerprint,
-        fit_checks=fit.checks,
-        weights=fit.weights,
-    )
-
-
 def coefficient_estimates(
     fit: RegressionFit,
     *,
@@ -76,7 +53,7 @@ def coefficient_estimates(
     shown = np.exp(draws[..., keep]) if odds_ratios else draws[..., keep]
     labels = pd.DataFrame({"coefficient": [names[k] for k in keep]})
     quantity, unit = ("odds ratio", "ratio") if odds_ratios else ("coefficient", "log odds")
-    found = _make(fit, labels, shown, quantity, unit, probability, interval)
+    found = make_estimates(fit, labels, shown, quantity=quantity, unit=unit, probability=probability, interval=interval)
     found.table["probability_of_direction"] = np.maximum(above, 1 - above)[keep]
     return found
 
@@ -184,7 +161,14 @@ def prediction_estimates(
         frames.append(labels.assign(**{f"at {name}": str(value) for name, value in chosen.items()}))
         parts.append(draws)
     labels = pd.concat(frames, ignore_index=True)
-    return _make(fit, labels, np.concatenate(parts, axis=-1), "predicted share", "proportion", probability, interval)
+    return make_estimates(
+        fit,
+        labels,
+        np.concatenate(parts, axis=-1),
+        quantity="predicted share",
+        probability=probability,
+        interval=interval,
+    )
 
 
 def marginal_effects(
@@ -225,7 +209,9 @@ def marginal_effects(
         high, low = (predicted_shares(fit, {**values, predictor: values[predictor] + sign * step}) for sign in (1, -1))
         labels, draws = _standardised(fit, (high - low) / (2 * step), by)
         labels = labels.assign(contrast=f"{predictor}: per unit")
-        return _make(fit, labels, draws, "average marginal effect", "proportion", probability, interval)
+        return make_estimates(
+            fit, labels, draws, quantity="average marginal effect", probability=probability, interval=interval
+        )
     factor = fit.rows.factors[predictor]
     reference = int(_position(fit, predictor, fit.spec.references.get(predictor, factor.levels[0])))
     base = predicted_shares(fit, {**values, predictor: np.full(len(fit.rows), float(reference))})
@@ -237,12 +223,11 @@ def marginal_effects(
         labels, draws = _standardised(fit, other - base, by)
         frames.append(labels.assign(contrast=f"{predictor}: {label} against {factor.labels[reference]}"))
         parts.append(draws)
-    return _make(
+    return make_estimates(
         fit,
         pd.concat(frames, ignore_index=True),
         np.concatenate(parts, axis=-1),
-        "average marginal effect",
-        "proportion",
-        probability,
-        interval,
+        quantity="average marginal effect",
+        probability=probability,
+        interval=interval,
     )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +13,12 @@ from threadpoolctl import threadpool_limits
 
 from riskmodels.design.cells import Cells
 from riskmodels.design.dependence import dependence_between_items
-from riskmodels.errors import FitError, GateError, Problem
+from riskmodels.errors import FitError
 from riskmodels.fit import limits
 from riskmodels.fit.checks import CheckResult, check_convergence, check_pareto, check_sampler, check_weighted
 from riskmodels.fit.laplace.engine import draw_by_laplace
+from riskmodels.fit.posterior import CheckedPosterior
 from riskmodels.fit.sampler import CompiledModel, Progress, SampledDraws, SamplerSpec, no_progress
-from riskmodels.fit.weighting import equal_weight_draws
 from riskmodels.models.blocks import centred_factors
 from riskmodels.models.latent import latent_prevalence_model
 from riskmodels.models.latent_draws import named_draws
@@ -34,61 +33,24 @@ NOT_KEPT = ("eta",)
 MODEL_CODE = ("models", "design/cells.py", "design/dependence.py", "fit")
 
 
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """Posterior of a specification on cells.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Fit(CheckedPosterior):
+    """Posterior of a prevalence specification on cells; `draws` holds `prevalence` with dims (chain, draw, cell).
 
     Parameters
     ----------
-    spec, cells, sampler
-        What was fitted to what, and how.
-    posterior
-        Posterior draws, dims (chain, draw, ...), to be used together with `weights`; most users want `draws`.
-    checks
-        Verdicts of the gate on every parameter and on every cell's prevalence.
-    fingerprint
-        Identity of the result.
-    seconds
-        Wall time of compilation and sampling.
-    notes
-        What a reader must know: one country, few countries, counts at 0 %.
-    weights
-        Importance weight of every draw, shape (chain, draw), summing to one; None where all draws count the same.
-    engine, engine_reason
-        ``"laplace"`` or ``"nuts"``, and why it was this one.
+    spec, cells
+        What was fitted to what. For the rest see `CheckedPosterior`: the gate judged every parameter and every cell's
+        prevalence.
     """
 
     spec: PrevalenceSpec
     cells: Cells
-    sampler: SamplerSpec
-    posterior: xr.Dataset
-    checks: tuple[CheckResult, ...]
-    fingerprint: Fingerprint
-    seconds: float
-    notes: tuple[Problem, ...] = field(default=())
-    weights: FloatArray | None = None
-    engine: str = "nuts"
-    engine_reason: str = ""
-
-    @cached_property
-    def draws(self) -> xr.Dataset:
-        """Posterior draws that all count the same, dims (chain, draw, ...); `prevalence` has dims (chain, draw, cell)."""
-        if self.weights is None:
-            return self.posterior
-        return equal_weight_draws(self.posterior, self.weights, self.sampler.seed)
 
     @property
-    def passed(self) -> bool:
-        """Whether every check passed."""
-        return bool(self.checks) and all(check.passed for check in self.checks)
-
-    def require_passed(self) -> None:
-        """Raise `GateError` with the failed checks unless all passed."""
-        if not self.passed:
-            failed = "\n".join(f"  {check}" for check in self.checks if not check.passed)
-            raise GateError(
-                f"the fit did not pass its checks, its numbers cannot be released:\n{failed}\nraise draws or target_accept, or simplify the model"
-            )
+    def base(self) -> str:
+        """Denominator of the cells."""
+        return self.cells.base
 
     def __repr__(self) -> str:
         """Say what it is in a line."""
@@ -97,14 +59,7 @@ class Fit:
         return f"Fit({brand}{len(self.cells)} cells, {self.engine}, {self.seconds:.1f} s, {verdict}, {self.fingerprint.id})"
 
     def _repr_html_(self) -> str:
-        banner = "<p><strong>SYNTHETIC DATA</strong></p>" if self.cells.synthetic else ""
-        rows = "".join(
-            f"<tr><td>{'&#10003;' if c.passed else '&#10007; FAILED'}</td><td>{c.name}</td><td>{c.value:.4g}</td><td>{c.rule}</td></tr>"
-            for c in self.checks
-        )
-        shape = " x ".join(str(self.posterior.sizes[dim]) for dim in ("chain", "draw"))
-        head = f"<p>Fit {self.fingerprint.id}: {len(self.cells)} cells, engine {self.engine} ({self.engine_reason}), {shape} draws, {self.seconds:.1f} s</p>"
-        return f"{banner}{head}<table><tr><th></th><th>check</th><th>worst value</th><th>needed</th></tr>{rows}</table>"
+        return self.summary_in_html(f"{len(self.cells)} cells")
 
 
 def fingerprint_of(cells: Cells, spec: PrevalenceSpec, sampler: SamplerSpec) -> Fingerprint:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import html
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
 from riskmodels.design.regression_rows import RegressionRows, check_rows
-from riskmodels.errors import FitError, GateError, Problem
-from riskmodels.fit.checks import CheckResult, check_convergence, check_pareto, check_sampler, check_weighted
+from riskmodels.errors import FitError, Problem
+from riskmodels.fit.checks import check_convergence, check_pareto, check_sampler, check_weighted
 from riskmodels.fit.laplace.engine import draw_by_laplace
+from riskmodels.fit.posterior import CheckedPosterior
 from riskmodels.fit.sampler import CompiledModel, Progress, SamplerSpec, no_progress
-from riskmodels.fit.weighting import equal_weight_draws, smoothed_weights
+from riskmodels.fit.weighting import smoothed_weights
 from riskmodels.models.latent_regression import latent_regression, regression_draws
 from riskmodels.models.regression_design import shared_design
 from riskmodels.models.regression_spec import RegressionSpec
@@ -27,64 +28,35 @@ FloatArray = npt.NDArray[np.float64]
 REGRESSION_CODE = ("models", "fit", "design/regression_rows.py")
 
 
-@dataclass(frozen=True, eq=False)
-class RegressionFit:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RegressionFit(CheckedPosterior):
     """Posterior of a regression.
+
+    `posterior` holds `coefficient` (of the population of countries, as brms reports it), `average_coefficient` (of the
+    countries at hand), `country_deviation`, `country_sd` and `country_correlation`; dims (chain, draw, ...).
 
     Parameters
     ----------
-    spec, rows, sampler
-        What was fitted to what, and how.
-    posterior
-        `coefficient` (of the population of countries, as brms reports it), `average_coefficient` (of the countries at
-        hand), `country_deviation`, `country_sd`, `country_correlation`; dims (chain, draw, ...).
-    checks
-        Verdicts of the gate.
-    fingerprint
-        Identity of the result.
-    seconds, engine, engine_reason, notes
-        How it was made, and what a reader must know.
-    weights
-        Importance weight of every draw, shape (chain, draw); None where all count the same.
+    spec, rows
+        What was fitted to what. For the rest see `CheckedPosterior`.
     """
 
     spec: RegressionSpec
     rows: RegressionRows
-    sampler: SamplerSpec
-    posterior: xr.Dataset
-    checks: tuple[CheckResult, ...]
-    fingerprint: Fingerprint
-    seconds: float
-    engine: str
-    engine_reason: str
-    notes: tuple[Problem, ...] = field(default=())
-    weights: FloatArray | None = None
-
-    @cached_property
-    def draws(self) -> xr.Dataset:
-        """Draws that all count the same."""
-        return (
-            self.posterior
-            if self.weights is None
-            else equal_weight_draws(self.posterior, self.weights, self.sampler.seed)
-        )
 
     @property
-    def passed(self) -> bool:
-        """Whether every check passed."""
-        return bool(self.checks) and all(check.passed for check in self.checks)
-
-    def require_passed(self) -> None:
-        """Raise `GateError` with the failed checks unless all passed."""
-        if not self.passed:
-            failed = "\n".join(f"  {check}" for check in self.checks if not check.passed)
-            raise GateError(f"the regression did not pass its checks, its numbers cannot be used:\n{failed}")
+    def base(self) -> str:
+        """Denominator of the outcome."""
+        return self.rows.base
 
     def __repr__(self) -> str:
         """Say what it is in a line."""
         verdict = "all checks passed" if self.passed else "CHECKS FAILED"
         brand = "SYNTHETIC, " if self.rows.synthetic else ""
         return f"RegressionFit({brand}{self.spec.formula}; {self.rows.n.sum():,.0f} children, {self.engine}, {self.seconds:.1f} s, {verdict})"
+
+    def _repr_html_(self) -> str:
+        return self.summary_in_html(f"{html.escape(self.spec.formula)}; {self.rows.n.sum():,.0f} children")
 
 
 def _fingerprint(rows: RegressionRows, spec: RegressionSpec, sampler: SamplerSpec) -> Fingerprint:
@@ -123,17 +95,17 @@ def _by_laplace(
     checks = (check_pareto(max(pareto, found.pareto_k)), *check_weighted(_judged(posterior), weights, "parameters"))
     reason = f"k-hat {max(pareto, found.pareto_k):.2f}, {weights.size:,} weighted draws"
     return RegressionFit(
-        spec,
-        rows,
-        sampler,
-        posterior,
-        checks,
-        _fingerprint(rows, spec, sampler),
-        time.perf_counter() - started,
-        "laplace",
-        reason,
-        tuple(notes),
-        weights,
+        spec=spec,
+        rows=rows,
+        sampler=sampler,
+        posterior=posterior,
+        checks=checks,
+        fingerprint=_fingerprint(rows, spec, sampler),
+        seconds=time.perf_counter() - started,
+        engine="laplace",
+        engine_reason=reason,
+        notes=tuple(notes),
+        weights=weights,
     )
 
 
@@ -171,16 +143,16 @@ def _by_nuts(
         *check_sampler(sampled.statistics["diverging"].to_numpy(), sampled.statistics["energy"].to_numpy()),
     )
     return RegressionFit(
-        spec,
-        rows,
-        sampler,
-        kept,
-        checks,
-        _fingerprint(rows, spec, sampler),
-        time.perf_counter() - started,
-        "nuts",
-        reason,
-        tuple(notes),
+        spec=spec,
+        rows=rows,
+        sampler=sampler,
+        posterior=kept,
+        checks=checks,
+        fingerprint=_fingerprint(rows, spec, sampler),
+        seconds=time.perf_counter() - started,
+        engine="nuts",
+        engine_reason=reason,
+        notes=tuple(notes),
     )
 
 
