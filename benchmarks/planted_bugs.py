@@ -36,7 +36,7 @@ BUGS = {
         "scale[at] *= np.sqrt(value)",
     ),
     "missing Jacobian of the partial correlations": (
-        "models/latent.py",
+        "models/hyperparameters.py",
         "+ (size - 2 - columns) / 2",
         "+ (size - 2 - columns) / 2 - 1",
     ),
@@ -57,7 +57,7 @@ BUGS = {
     ),
     "hyperprior left out of the weight": (
         "fit/laplace/integration.py",
-        "fixed = log_hyper_prior(latent, zeta) - proposal.log_density(zeta)",
+        "fixed = log_hyper_prior(latent.hypers, zeta) - proposal.log_density(zeta)",
         "fixed = -proposal.log_density(zeta)",
     ),
     "remainder of the link left out": (
@@ -77,7 +77,7 @@ BUGS = {
     ),
     "prior mean of the intercept dropped": ("models/latent.py", "mean[at] = effect.mean", "mean[at] = 0.0"),
     "half-normal taken for a normal quantile": (
-        "models/latent.py",
+        "models/hyperparameters.py",
         "upper = 0.5 * special.ndtr(-zeta)",
         "upper = special.ndtr(-zeta)",
     ),

@@ -42,6 +42,7 @@ CERTIFIES = (
     "models/blocks.py",
     "models/cell_likelihood.py",
     "models/effects.py",
+    "models/hyperparameters.py",
     "models/latent.py",
     "models/latent_draws.py",
     "models/likelihoods.py",

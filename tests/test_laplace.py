@@ -18,8 +18,9 @@ from riskmodels.fit.laplace.arrow import factorise
 from riskmodels.fit.laplace.conditional import condition, logits, sized
 from riskmodels.fit.laplace.explored import Explored
 from riskmodels.fit.weighting import effective_draws, pareto_k, smoothed_weights, weighted_quantile
-from riskmodels.models import latent as latent_module
-from riskmodels.models.latent import hyper_values, latent_prevalence_model, log_hyper_prior
+from riskmodels.models import hyperparameters
+from riskmodels.models.hyperparameters import hyper_values, log_hyper_prior
+from riskmodels.models.latent import latent_prevalence_model
 from riskmodels.models.latent_draws import named_draws
 from riskmodels.survey.factors import Factor
 from riskmodels.survey.synthetic import simulate_subgroups
@@ -176,14 +177,14 @@ def test_hyperparameters_have_their_priors() -> None:
     zeta = np.array([[-2.0, -0.3, 0.0, 1.0, 3.0]])
     brms, default = rm.prior_preset("brms"), rm.prior_preset("default")
     np.testing.assert_allclose(
-        stats.halfnorm.cdf(latent_module._sd_of(default.group_sd, zeta[0]), scale=0.75),
+        stats.halfnorm.cdf(hyperparameters._sd_of(default.group_sd, zeta[0]), scale=0.75),
         stats.norm.cdf(zeta[0]),
         rtol=1e-9,
     )
-    half_t = 2 * stats.t.cdf(latent_module._sd_of(brms.group_sd, zeta[0]) / 2.5, 3) - 1
+    half_t = 2 * stats.t.cdf(hyperparameters._sd_of(brms.group_sd, zeta[0]) / 2.5, 3) - 1
     np.testing.assert_allclose(half_t, stats.norm.cdf(zeta[0]), rtol=1e-9)
     np.testing.assert_allclose(
-        stats.invgamma.cdf(latent_module._mixing_of(brms.intercept, zeta[0]), 1.5, scale=1.5),
+        stats.invgamma.cdf(hyperparameters._mixing_of(brms.intercept, zeta[0]), 1.5, scale=1.5),
         stats.norm.cdf(zeta[0]),
         rtol=1e-9,
     )
@@ -200,7 +201,7 @@ def test_correlation_prior_is_lkj() -> None:
     def matrix(part: np.ndarray) -> np.ndarray:
         zeta = np.zeros((latent.dimension, 1))
         zeta[place.start : place.start + place.size, 0] = part
-        root = hyper_values(latent, zeta)[position][..., 0]
+        root = hyper_values(latent.hypers, zeta)[position][..., 0]
         return np.asarray(root @ root.T)
 
     differences = []
@@ -210,7 +211,7 @@ def test_correlation_prior_is_lkj() -> None:
         zeta = np.zeros((latent.dimension, 1))
         zeta[place.start : place.start + place.size, 0] = part
         lkj = (2.0 - 1) * np.linalg.slogdet(matrix(part))[1] + np.linalg.slogdet(jacobian)[1]
-        differences.append(log_hyper_prior(latent, zeta)[0] - lkj)
+        differences.append(log_hyper_prior(latent.hypers, zeta)[0] - lkj)
     np.testing.assert_allclose(differences, differences[0], atol=1e-6)
 
 

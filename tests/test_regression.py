@@ -186,13 +186,13 @@ def test_marginal_effects_by_hand() -> None:
     spec = regression_formula(FORMULA, numbers={"age": (15.0, 2.0)}, weights="none")
     fit = fit_regression(rows_of(frame, spec), spec, LAPLACE)
     rows = fit.rows
-    p = predicted_shares(fit, rows.values)
+    p = predicted_shares(fit, rows.values)["yes"]
     average = fit.posterior["average_coefficient"].to_numpy()
     deviation = fit.posterior["country_deviation"].sel(varying="age").to_numpy()
     slope = (average[..., 2, None] + average[..., 3, None] * rows.values["gender"] + deviation[..., rows.country]) / 2.0
     by_hand = (p * (1 - p) * slope) @ rows.weight / rows.weight.sum()
     np.testing.assert_allclose(marginal_effects(fit, "age").draws[..., 0], by_hand, atol=1e-8)
-    girl, boy = (predicted_shares(fit, {**rows.values, "gender": np.full(len(rows), g)}) for g in (1.0, 0.0))
+    girl, boy = (predicted_shares(fit, {**rows.values, "gender": np.full(len(rows), g)})["yes"] for g in (1.0, 0.0))
     effect = marginal_effects(fit, "gender", by=["country"])
     at = rows.country == 3
     expected = (girl - boy)[..., at] @ rows.weight[at] / rows.weight[at].sum()

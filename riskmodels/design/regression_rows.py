@@ -11,6 +11,12 @@ import pandas as pd
 
 from riskmodels.design.coding import MISSING_CODE, UNDECLARED, WEIGHT, coded_select, quoted, refuse_undeclared
 from riskmodels.design.collapse import collapse, not_fielded_in
+from riskmodels.design.ordered_outcome import (
+    check_ordered_outcome,
+    levels_that_occur,
+    middle_threshold,
+    with_indicator_above,
+)
 from riskmodels.design.survey_cells import cells_of_survey
 from riskmodels.design.survey_factors import check_names, country_factor
 from riskmodels.errors import InputError, Problem, raise_if_stopping
@@ -43,7 +49,7 @@ class RegressionRows:
     values
         Predictor -> level position, or number, per row.
     n, yes
-        Unweighted children and affected.
+        Unweighted children and affected; of an ordered outcome, those above its middle threshold.
     weight, weight_yes, weight_squared
         Sums of weights (mean 1 per child within a country), of those affected, and of squared weights.
     design_effect
@@ -56,6 +62,10 @@ class RegressionRows:
         Words for the outcome and the predictors.
     synthetic
         Whether the children are made up.
+    outcome_levels
+        Levels of an ordered outcome; None for an indicator.
+    counts, weight_counts
+        Of an ordered outcome: children and sums of weights per row and level, shape (rows, levels).
     """
 
     countries: Factor
@@ -72,6 +82,9 @@ class RegressionRows:
     lost: pd.DataFrame
     labels: Mapping[str, str]
     synthetic: bool
+    outcome_levels: Factor | None = None
+    counts: FloatArray | None = None
+    weight_counts: FloatArray | None = None
 
     def __len__(self) -> int:
         """Give the number of rows."""
@@ -90,6 +103,7 @@ class RegressionRows:
             for name in ("country", "n", "yes", "weight", "weight_yes", "weight_squared", "design_effect")
         }
         arrays |= {f"value {name}": values for name, values in self.values.items()}
+        arrays |= {} if self.counts is None else {"counts": self.counts, "weight counts": self.weight_counts}
         levels = {name: list(factor.levels) for name, factor in self.factors.items()}
         return hash_record({**arrays, "levels": levels, "countries": list(self.countries.levels), "base": self.base})
 
@@ -104,11 +118,11 @@ def regression_rows(
     codebook, source
         The study.
     outcome
-        Indicator.
+        Indicator, or an ordered variable.
     predictors
         Variables (levels or numbers) and scales.
     base
-        Denominator; the indicator's own where None.
+        Denominator; the indicator's own where None. An ordered outcome is known of valid answers only.
 
     Returns
     -------
@@ -118,11 +132,15 @@ def regression_rows(
     Raises
     ------
     InputError
-        E132 for unknown names, E160 for values that the codebook does not declare, E101 where nothing is left.
+        E132 for unknown names, E160 for values that the codebook does not declare, E101 where nothing is left, E195 for
+        an outcome without an order.
     """
-    check_names(codebook, [outcome], [name for name in predictors if name not in codebook.scales])
-    indicator = codebook.indicators[outcome]
-    chosen: Base = base or indicator.base
+    ordered = outcome in codebook.variables
+    if ordered:
+        check_ordered_outcome(codebook, outcome, base)
+    else:
+        check_names(codebook, [outcome], [name for name in predictors if name not in codebook.scales])
+    chosen: Base = "valid answers" if ordered else base or codebook.indicators[outcome].base
     with reading(source), source.connect() as connection:
         fielded = not_fielded_in(
             connection, codebook, source, [outcome, *(n for n in predictors if n not in codebook.scales)]
@@ -146,8 +164,8 @@ def regression_rows(
 def _rows(
     codebook: Codebook, source: SourceTable, table: pd.DataFrame, outcome: str, predictors: Sequence[str], base: Base
 ) -> RegressionRows:
-    in_base = (0, 1, *(MISSING_CODE[kind] for kind in ASKED_BUT_MISSING)) if base == "all asked" else (0, 1)
-    asked = table[table[outcome].isin(in_base)].reset_index(drop=True)
+    missing = [MISSING_CODE[kind] for kind in ASKED_BUT_MISSING] if base == "all asked" else []
+    asked = table[(table[outcome] >= 0) | table[outcome].isin(missing)].reset_index(drop=True)
     whole = np.ones(len(asked), dtype=bool)
     for name in predictors:
         values = asked[name].to_numpy(float)
@@ -160,15 +178,20 @@ def _rows(
         raise InputError([problem], codebook.study_id)
     countries = country_factor(codebook, list(pd.unique(asked.loc[whole, COUNTRY])))
     lost = _lost(asked, whole)
+    ordered, positions = None, np.array([0, 1])
+    if outcome in codebook.variables:
+        ordered, positions = levels_that_occur(codebook, outcome, asked.loc[whole, outcome])
+    lowest = positions[middle_threshold(len(positions)) + 1]
     kept = asked[whole].assign(
-        yes=lambda f: f["children"].where(f[outcome] == 1, 0),
-        total_yes=lambda f: f["total"].where(f[outcome] == 1, 0.0),
+        yes=lambda f: f["children"].where(f[outcome] >= lowest, 0),
+        total_yes=lambda f: f["total"].where(f[outcome] >= lowest, 0.0),
     )
     sums = (
         kept.groupby([COUNTRY, *predictors], sort=True)[["children", "yes", "total", "total_yes", "squares"]]
         .sum()
         .reset_index()
     )
+    counts, weight_counts = _per_level(kept, [COUNTRY, *predictors], outcome, positions) if ordered else (None, None)
     country = countries.codes(sums[COUNTRY])
     scale = (np.bincount(country, sums["children"]) / np.bincount(country, sums["total"]))[country]
     factors, values_of = {}, {}
@@ -192,15 +215,31 @@ def _rows(
         weight=sums["total"].to_numpy(float) * scale,
         weight_yes=sums["total_yes"].to_numpy(float) * scale,
         weight_squared=sums["squares"].to_numpy(float) * scale**2,
-        design_effect=_design_effects(codebook, source, outcome, base, countries),
+        design_effect=_design_effects(*with_indicator_above(codebook, outcome, lowest), source, base, countries)
+        if ordered
+        else _design_effects(codebook, outcome, source, base, countries),
         base=base,
         lost=lost,
         labels={name: parts[name].label or name for name in (outcome, *predictors)},
         synthetic=codebook.synthetic,
+        outcome_levels=ordered,
+        counts=counts,
+        weight_counts=None if weight_counts is None else weight_counts * scale[:, None],
     )
 
 
-def _design_effects(codebook: Codebook, source: SourceTable, outcome: str, base: Base, countries: Factor) -> FloatArray:
+def _per_level(
+    kept: pd.DataFrame, keys: list[str], outcome: str, positions: npt.NDArray[np.int64]
+) -> tuple[FloatArray, FloatArray]:
+    """Children and sums of weights per row (in the order of `keys`) and level of the outcome."""
+    tables = (
+        kept.pivot_table(index=keys, columns=outcome, values=name, aggfunc="sum") for name in ("children", "total")
+    )
+    counts, weights = (table.reindex(columns=positions).fillna(0.0).to_numpy(float) for table in tables)
+    return counts, weights
+
+
+def _design_effects(codebook: Codebook, outcome: str, source: SourceTable, base: Base, countries: Factor) -> FloatArray:
     """N over effective n of the outcome in each country (1 at least)."""
     cells = cells_of_survey(collapse(codebook, source, [outcome], base=base, pairs=False))
     found = dict(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import special
 
 from riskmodels.errors import InputError, Problem
 from riskmodels.estimates.estimates import Estimates, make_estimates
@@ -18,6 +19,18 @@ FloatArray = npt.NDArray[np.float64]
 
 #: Step of a derivative, in scales of the predictor.
 STEP = 1e-4
+YES, THRESHOLD_OF = "yes", "threshold: "
+
+
+def _coefficients(fit: RegressionFit) -> tuple[list[str], FloatArray]:
+    """Names and draws (chain, draw, names) of coefficients; thresholds in place of the intercept of an ordered outcome."""
+    values = fit.posterior["coefficient"].transpose("chain", "draw", "term")
+    names, draws = [str(name) for name in values["term"].to_numpy()], values.to_numpy()
+    if fit.rows.outcome_levels is None:
+        return names, draws
+    thresholds = fit.posterior["threshold"].transpose("chain", "draw", ...)
+    between = [f"{THRESHOLD_OF}{name}" for name in thresholds["threshold_name"].to_numpy()]
+    return [*between, *names[1:]], np.concatenate([thresholds.to_numpy(), draws[..., 1:]], axis=-1)
 
 
 def coefficient_estimates(
@@ -41,15 +54,14 @@ def coefficient_estimates(
     Returns
     -------
     Estimates
-        Log odds of the population of countries (what brms reports). `probability_of_direction` is the posterior
-        probability of the sign of the median, 0.5 to 1.
+        Log odds of the population of countries (what brms reports); of an ordered outcome log odds of a higher level,
+        and the thresholds between levels. `probability_of_direction` is the posterior probability of the sign of the
+        median, 0.5 to 1.
     """
-    values = fit.posterior["coefficient"].transpose("chain", "draw", "term")
-    names = [str(name) for name in values["term"].to_numpy()]
-    draws = values.to_numpy()
+    names, draws = _coefficients(fit)
     own = np.full(draws.shape[:2], 1 / draws[..., 0].size) if fit.weights is None else fit.weights
     above = np.einsum("cs,csq->q", own, (draws > 0).astype(float))
-    keep = [k for k, name in enumerate(names) if not (odds_ratios and name == "Intercept")]
+    keep = [k for k, name in enumerate(names) if not (odds_ratios and name.startswith(("Intercept", THRESHOLD_OF)))]
     shown = np.exp(draws[..., keep]) if odds_ratios else draws[..., keep]
     labels = pd.DataFrame({"coefficient": [names[k] for k in keep]})
     quantity, unit = ("odds ratio", "ratio") if odds_ratios else ("coefficient", "log odds")
@@ -58,8 +70,8 @@ def coefficient_estimates(
     return found
 
 
-def predicted_shares(fit: RegressionFit, values: Mapping[str, FloatArray]) -> FloatArray:
-    """Share affected of every row at some values of its predictors, draw by draw, shape (chain, draw, rows)."""
+def _linear_predictor(fit: RegressionFit, values: Mapping[str, FloatArray]) -> FloatArray:
+    """Log odds of every row at some values of its predictors, shape (chain, draw, rows)."""
     _, shared = shared_design(fit.spec, fit.rows, values)
     average = fit.posterior["average_coefficient"].transpose("chain", "draw", "term").to_numpy()
     eta = average @ shared.T
@@ -69,7 +81,30 @@ def predicted_shares(fit: RegressionFit, values: Mapping[str, FloatArray]) -> Fl
         for number in range(len(fit.rows.countries)):
             at = fit.rows.country == number
             eta[..., at] += deviation[:, :, number] @ own[at].T
-    return np.asarray(1 / (1 + np.exp(-eta)))
+    return np.asarray(eta)
+
+
+def predicted_shares(fit: RegressionFit, values: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """Shares of every row at some values of its predictors, draw by draw, each of shape (chain, draw, rows).
+
+    Returns
+    -------
+    dict
+        Level of an ordered outcome -> share of children who give it; of a yes/no outcome ``"yes"`` -> share affected.
+    """
+    eta = _linear_predictor(fit, values)
+    if fit.rows.outcome_levels is None:
+        return {YES: special.expit(eta)}
+    intercept = fit.posterior["coefficient"].transpose("chain", "draw", "term").to_numpy()[..., :1]
+    offsets = fit.posterior["threshold"].transpose("chain", "draw", ...).to_numpy() + intercept
+    above = [special.expit(eta - offsets[..., j, None]) for j in range(offsets.shape[-1])]
+    edges = [np.ones_like(eta), *above, np.zeros_like(eta)]
+    return {label: edges[k] - edges[k + 1] for k, label in enumerate(fit.rows.outcome_levels.labels)}
+
+
+def _with_level(fit: RegressionFit, labels: pd.DataFrame, level: str) -> pd.DataFrame:
+    """Name the level of an ordered outcome; nothing to add to a yes/no outcome."""
+    return labels if fit.rows.outcome_levels is None else labels.assign(level=level)
 
 
 def _standardised(fit: RegressionFit, rows: FloatArray, by: Sequence[str]) -> tuple[pd.DataFrame, FloatArray]:
@@ -150,16 +185,19 @@ def prediction_estimates(
     Returns
     -------
     Estimates
-        Proportions, averaged over the sample's children by their weights within the same countries.
+        Proportions, averaged over the sample's children by their weights within the same countries; one row per `level`
+        of an ordered outcome.
     """
     _check_predictors(fit, list(at))
     frames, parts = [], []
     for combination in pd.MultiIndex.from_product(list(at.values())):
         chosen = dict(zip(at, combination if isinstance(combination, tuple) else (combination,), strict=True))
         fixed = {name: np.full(len(fit.rows), _position(fit, name, value)) for name, value in chosen.items()}
-        labels, draws = _standardised(fit, predicted_shares(fit, {**fit.rows.values, **fixed}), by)
-        frames.append(labels.assign(**{f"at {name}": str(value) for name, value in chosen.items()}))
-        parts.append(draws)
+        for level, shares in predicted_shares(fit, {**fit.rows.values, **fixed}).items():
+            labels, draws = _standardised(fit, shares, by)
+            at_values = {f"at {name}": str(value) for name, value in chosen.items()}
+            frames.append(_with_level(fit, labels.assign(**at_values), level))
+            parts.append(draws)
     labels = pd.concat(frames, ignore_index=True)
     return make_estimates(
         fit,
@@ -196,7 +234,8 @@ def marginal_effects(
     Returns
     -------
     Estimates
-        Differences of proportions, averaged over the sample's children by their weights (not at the average child).
+        Differences of proportions, averaged over the sample's children by their weights (not at the average child); one
+        row per `level` of an ordered outcome, which sum to zero.
 
     References
     ----------
@@ -207,22 +246,35 @@ def marginal_effects(
     if predictor not in fit.rows.factors:
         step = STEP * fit.spec.numbers.get(predictor, (0.0, 1.0))[1]
         high, low = (predicted_shares(fit, {**values, predictor: values[predictor] + sign * step}) for sign in (1, -1))
-        labels, draws = _standardised(fit, (high - low) / (2 * step), by)
-        labels = labels.assign(contrast=f"{predictor}: per unit")
-        return make_estimates(
-            fit, labels, draws, quantity="average marginal effect", probability=probability, interval=interval
-        )
+        changes = {level: (high[level] - low[level]) / (2 * step) for level in high}
+        return _effects(fit, {f"{predictor}: per unit": changes}, by, probability, interval)
     factor = fit.rows.factors[predictor]
     reference = int(_position(fit, predictor, fit.spec.references.get(predictor, factor.levels[0])))
     base = predicted_shares(fit, {**values, predictor: np.full(len(fit.rows), float(reference))})
-    frames, parts = [], []
+    contrasts = {}
     for place, label in enumerate(factor.labels):
-        if place == reference:
-            continue
-        other = predicted_shares(fit, {**values, predictor: np.full(len(fit.rows), float(place))})
-        labels, draws = _standardised(fit, other - base, by)
-        frames.append(labels.assign(contrast=f"{predictor}: {label} against {factor.labels[reference]}"))
-        parts.append(draws)
+        if place != reference:
+            other = predicted_shares(fit, {**values, predictor: np.full(len(fit.rows), float(place))})
+            contrasts[f"{predictor}: {label} against {factor.labels[reference]}"] = {
+                level: other[level] - base[level] for level in base
+            }
+    return _effects(fit, contrasts, by, probability, interval)
+
+
+def _effects(
+    fit: RegressionFit,
+    contrasts: Mapping[str, Mapping[str, FloatArray]],
+    by: Sequence[str],
+    probability: float,
+    interval: IntervalKind,
+) -> Estimates:
+    """Average the changes of every contrast and level over children."""
+    frames, parts = [], []
+    for contrast, changes in contrasts.items():
+        for level, change in changes.items():
+            labels, draws = _standardised(fit, change, by)
+            frames.append(_with_level(fit, labels.assign(contrast=contrast), level))
+            parts.append(draws)
     return make_estimates(
         fit,
         pd.concat(frames, ignore_index=True),

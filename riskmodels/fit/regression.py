@@ -33,7 +33,7 @@ class RegressionFit(CheckedPosterior):
     """Posterior of a regression.
 
     `posterior` holds `coefficient` (of the population of countries, as brms reports it), `average_coefficient` (of the
-    countries at hand), `country_deviation`, `country_sd` and `country_correlation`; dims (chain, draw, ...).
+    countries at hand), `threshold` of an ordered outcome, `country_deviation`, `country_sd` and `country_correlation`; dims (chain, draw, ...).
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def _by_nuts(
     kept = sampled.posterior[
         [
             name
-            for name in ("coefficient", "country_deviation", "country_sd", "country_correlation")
+            for name in ("coefficient", "threshold", "country_deviation", "country_sd", "country_correlation")
             if name in sampled.posterior
         ]
     ]
@@ -159,7 +159,7 @@ def _by_nuts(
 def fit_regression(
     rows: RegressionRows, spec: RegressionSpec, sampler: SamplerSpec | None = None, *, progress: Progress = no_progress
 ) -> RegressionFit:
-    """Fit a hierarchical logistic regression.
+    """Fit a hierarchical logistic regression: of a yes/no outcome, or of ordered levels (cumulative logit).
 
     Parameters
     ----------

@@ -10,7 +10,8 @@ from scipy import special
 from riskmodels.design.cells import Cells
 from riskmodels.design.coords import model_coords
 from riskmodels.models.blocks import country_columns
-from riskmodels.models.latent import Effect, LatentGaussian, hyper_values, own_root, shared_scale
+from riskmodels.models.hyperparameters import hyper_values
+from riskmodels.models.latent import Effect, LatentGaussian, own_root, shared_scale
 from riskmodels.models.specs import PrevalenceSpec, Term
 from riskmodels.vocabulary import COUNTRY, COUNTRY_COLUMN
 
@@ -38,7 +39,7 @@ def named_draws(
     chains, pairs = h.shape[-2:]
     zeta = np.tile(zeta, chains)
     h, v = h.reshape(len(h), chains * pairs), v.reshape(*v.shape[:2], chains * pairs)
-    values = hyper_values(latent, zeta)
+    values = hyper_values(latent.hypers, zeta)
     mean, scale = shared_scale(latent, values, zeta.shape[-1])
     shared = mean[:, None] + scale * h
     own = np.einsum("bks,kcs->bcs", own_root(latent, values, zeta.shape[-1]), v)

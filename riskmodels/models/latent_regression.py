@@ -8,29 +8,33 @@ deviations, which is drawn and subtracted; importance weights account for the pr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+from scipy import special
 
+from riskmodels.design.ordered_outcome import middle_threshold
 from riskmodels.design.regression_rows import RegressionRows
-from riskmodels.models.cell_likelihood import BinomialCounts
+from riskmodels.models.cell_likelihood import BinomialCounts, CellLikelihood, OrderedCounts, thresholds_at
+from riskmodels.models.hyperparameters import Hyper, hyper_values
 from riskmodels.models.latent import (
     Effect,
-    Hyper,
     LatentGaussian,
-    hyper_values,
     own_root,
     places_in_countries,
     shared_scale,
 )
+from riskmodels.models.priors import Prior
 from riskmodels.models.regression_design import own_design, shared_design
 from riskmodels.models.regression_spec import RegressionSpec
+from riskmodels.survey.factors import Factor
 from riskmodels.vocabulary import COUNTRY
 
 FloatArray = npt.NDArray[np.float64]
-TERM, VARYING = "term", "varying"
+TERM, VARYING, THRESHOLD = "term", "varying", "threshold_name"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +49,26 @@ class LatentRegression:
         Columns shared by all countries (intercept first), and those that vary.
     means
         Means of the shared columns; 0 for the intercept.
+    thresholds, threshold_prior
+        Of an ordered outcome: names of the thresholds, and the prior of each for the average child.
     """
 
     latent: LatentGaussian
     names: tuple[str, ...]
     own_names: tuple[str, ...]
     means: FloatArray
+    thresholds: tuple[str, ...] = ()
+    threshold_prior: Prior | None = None
+
+
+def level_counts_of(rows: RegressionRows, spec: RegressionSpec) -> FloatArray:
+    """Children per row and level of an ordered outcome, as the likelihood counts them."""
+    assert rows.counts is not None
+    assert rows.weight_counts is not None
+    if spec.weights == "none":
+        return rows.counts
+    divisor = rows.design_effect[rows.country] if spec.weights == "effective" else np.ones(len(rows))
+    return np.asarray(rows.weight_counts / divisor[:, None])
 
 
 def counts_of(rows: RegressionRows, spec: RegressionSpec) -> tuple[FloatArray, FloatArray]:
@@ -87,7 +105,7 @@ def latent_regression(rows: RegressionRows, spec: RegressionSpec) -> LatentRegre
         return len(hypers) - 1
 
     for place, name in enumerate(names):
-        prior = priors.intercept if place == 0 else priors.slope
+        prior = priors.slope if place else intercept_prior(rows, spec)
         mixing = (hyper(f"{name}_mixing", "mixing", prior),) if prior.family == "student_t" else ()
         location, scale = float(prior.location or 0.0), float(prior.scale or 1.0)
         effects.append(Effect(name, False, place, 1, None, mixing, location, scale))
@@ -97,7 +115,6 @@ def latent_regression(rows: RegressionRows, spec: RegressionSpec) -> LatentRegre
         if size:
             sized.append(hyper("country_correlation", "correlation", priors.correlation, size))
         effects.append(Effect(COUNTRY, True, 0, len(own_names), np.eye(len(own_names)), tuple(sized)))
-    yes, n = counts_of(rows, spec)
     groups = rows.country if own_names else np.zeros(len(rows), dtype=np.int64)
     place_of, width = places_in_countries(groups)
     countries = int(groups.max()) + 1
@@ -108,8 +125,15 @@ def latent_regression(rows: RegressionRows, spec: RegressionSpec) -> LatentRegre
         return out.reshape(countries, width, *values.shape[1:])
 
     centred = padded(shared - means)
+    likelihood: CellLikelihood
+    if rows.outcome_levels is None:
+        yes, n = counts_of(rows, spec)
+        likelihood = BinomialCounts(padded(yes), padded(n))
+    else:
+        likelihood = OrderedCounts(padded(level_counts_of(rows, spec)))
+        hypers += _steps(level_counts_of(rows, spec), sum(one.size for one in hypers))
     latent = LatentGaussian(
-        likelihood=BinomialCounts(padded(yes), padded(n)),
+        likelihood=likelihood,
         offset=padded(np.zeros(len(rows))),
         shared=centred,
         own=padded(own),
@@ -119,7 +143,37 @@ def latent_regression(rows: RegressionRows, spec: RegressionSpec) -> LatentRegre
         effects=tuple(effects),
         hypers=tuple(hypers),
     )
-    return LatentRegression(latent, tuple(names), tuple(own_names), means)
+    if rows.outcome_levels is None:
+        return LatentRegression(latent, tuple(names), tuple(own_names), means)
+    between = threshold_names(rows.outcome_levels)
+    return LatentRegression(latent, tuple(names), tuple(own_names), means, between, priors.threshold)
+
+
+def threshold_names(levels: Factor) -> tuple[str, ...]:
+    """Words for what lies on both sides of each threshold."""
+    return tuple(f"{low} | {high}" for low, high in pairwise(levels.labels))
+
+
+def intercept_prior(rows: RegressionRows, spec: RegressionSpec) -> Prior:
+    """Prior of the logit at the average child; of an ordered outcome that of being above the middle threshold."""
+    return spec.prior_set.intercept if rows.outcome_levels is None else _mirrored(spec.prior_set.threshold)
+
+
+def _mirrored(prior: Prior) -> Prior:
+    """Prior of minus a threshold."""
+    return replace(prior, location=-float(prior.location or 0.0))
+
+
+def _steps(counts: FloatArray, start: int) -> list[Hyper]:
+    """Distances between neighbouring thresholds: a first guess from all children, its error as the unit."""
+    total = counts.sum(axis=0) + 0.5
+    cumulative = np.cumsum(total)[:-1] / total.sum()
+    guesses = np.diff(special.logit(cumulative))
+    prior = Prior("normal", location=0.0, scale=1.0, reason="of the log around a first guess; reweighted to the prior")
+    return [
+        Hyper(f"step[{k}]", "step", prior, start + k, 1, float(guess), float(np.sqrt(1 / total[k + 1])))
+        for k, guess in enumerate(guesses)
+    ]
 
 
 def regression_draws(
@@ -142,10 +196,11 @@ def regression_draws(
     -------
     tuple
         Dataset with `coefficient` (population), `average_coefficient` (countries at hand), `country_deviation` (from the
-        average), `country_sd`, `country_correlation`; and the change of the log weights, shape (2, pairs).
+        average), `country_sd`, `country_correlation`, `threshold` of an ordered outcome (``logit P(above) = coefficients
+        without the intercept - threshold``); and the change of the log weights, shape (2, pairs).
     """
     latent, pairs = model.latent, zeta.shape[1]
-    values = hyper_values(latent, zeta)
+    values = hyper_values(latent.hypers, zeta)
     mean, scale = shared_scale(latent, values, pairs)
     centred = mean[:, None, None] + scale[:, None] * h
     average = centred.copy()
@@ -175,9 +230,34 @@ def regression_draws(
                 data["country_correlation"] = ((VARYING, f"{VARYING}_other"), np.repeat(matrix[:, :, None], 2, axis=2))
     data["coefficient"] = ((TERM,), population)
     coords = {TERM: list(model.names)}
+    if isinstance(latent.likelihood, OrderedCounts):
+        steps = np.array([v for hyper, v in zip(latent.hypers, values, strict=True) if hyper.kind == "step"])
+        offsets = np.repeat(thresholds_at(steps.reshape(-1, pairs))[:, None], 2, axis=1)
+        data["threshold"] = ((THRESHOLD,), offsets - population[0])
+        coords[THRESHOLD] = list(model.thresholds)
+        of_average_child = offsets - population[0] - np.einsum("g,gcs->cs", model.means, population)
+        change = change + _threshold_prior(latent, model.threshold_prior, steps, of_average_child)
     if model.own_names:
         coords |= {COUNTRY: list(countries), VARYING: list(model.own_names)}
     variables = {
         name: (("chain", "draw", *dims), np.moveaxis(array, (-2, -1), (0, 1))) for name, (dims, array) in data.items()
     }
     return xr.Dataset(variables, coords=coords), change
+
+
+def _threshold_prior(
+    latent: LatentGaussian, prior: Prior | None, steps: FloatArray, thresholds: FloatArray
+) -> FloatArray:
+    """Log of the prior of the thresholds over what the engine drew from, shape (2, pairs), up to a constant.
+
+    The middle threshold is minus the intercept, whose prior the engine has; every other threshold has the same prior,
+    given their order. Distances enter by their logs: the Jacobian is their product.
+    """
+    assert prior is not None
+    middle = middle_threshold(len(thresholds) + 1)
+    others = np.delete(thresholds, middle, axis=0)
+    guesses = np.array([hyper.centre for hyper in latent.hypers if hyper.kind == "step"])
+    logs = np.log(steps)
+    working = -0.5 * ((logs - np.log(guesses)[:, None]) ** 2).sum(axis=0) if len(guesses) else np.zeros(1)
+    jacobian = logs.sum(axis=0) if len(guesses) else np.zeros(1)
+    return np.asarray(prior.log_density(others).sum(axis=0) + jacobian - working)

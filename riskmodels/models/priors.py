@@ -143,6 +143,8 @@ class Priors:
         Step between neighbouring levels of an ordered factor.
     overdispersion
         SD-like scale of the beta-binomial's extra variation (its intra-cell correlation on the logit scale).
+    threshold
+        Logit of the share above each level of an ordered outcome but the last, for the average child, in their order.
     """
 
     intercept: Prior
@@ -151,6 +153,9 @@ class Priors:
     correlation: Prior
     trend_step: Prior
     overdispersion: Prior
+    threshold: Prior = Prior(
+        "normal", location=0.0, scale=1.5, reason="a level of an ordered answer holds anything from 1 to 99 %"
+    )
 
     def __post_init__(self) -> None:
         """Refuse a prior on the wrong kind of parameter (E195)."""
@@ -161,6 +166,7 @@ class Priors:
             "group_sd": ("half_normal", "half_student_t"),
             "trend_step": ("half_normal", "half_student_t"),
             "overdispersion": ("half_normal", "half_student_t"),
+            "threshold": ("normal", "student_t"),
         }
         wrong = [name for name, families in wanted.items() if getattr(self, name).family not in families]
         if wrong:
@@ -226,6 +232,7 @@ PRESETS: Mapping[str, Priors] = {
         correlation=Prior("lkj", shape=1.0, reason="brms default: uniform over correlation matrices"),
         trend_step=Prior("half_student_t", scale=2.5, degrees=3.0, reason="brms default for standard deviations"),
         overdispersion=_OVERDISPERSION,
+        threshold=Prior("student_t", location=0.0, scale=2.5, degrees=3.0, reason="brms default"),
     ),
 }
 

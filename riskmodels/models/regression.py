@@ -5,10 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+from scipy import special
 
+from riskmodels.design.ordered_outcome import middle_threshold
 from riskmodels.design.regression_rows import RegressionRows
 from riskmodels.models.effects import put_prior
-from riskmodels.models.latent_regression import TERM, VARYING, counts_of, varies
+from riskmodels.models.latent_regression import (
+    TERM,
+    THRESHOLD,
+    VARYING,
+    counts_of,
+    level_counts_of,
+    threshold_names,
+    varies,
+)
+from riskmodels.models.priors import Prior
 from riskmodels.models.regression_design import own_design, shared_design
 from riskmodels.models.regression_spec import RegressionSpec
 from riskmodels.vocabulary import COUNTRY
@@ -25,17 +36,21 @@ def build_regression_model(rows: RegressionRows, spec: RegressionSpec) -> pm.Mod
     Returns
     -------
     pymc.Model
-        `coefficient` (intercept at the references first), and where coefficients vary `country_deviation`,
-        `country_sd`, `country_correlation`: deviations are not tied to sum to zero, as in brms.
+        `coefficient` (intercept at the references first), `threshold` of an ordered outcome (whose middle one is minus
+        the intercept), and where coefficients vary `country_deviation`, `country_sd`, `country_correlation`: deviations
+        are not tied to sum to zero, as in brms.
     """
     names, shared = shared_design(spec, rows, rows.values)
     means = np.average(shared, axis=0, weights=rows.n)
     means[0] = 0.0
-    yes, n = counts_of(rows, spec)
-    priors = spec.prior_set
+    priors, ordered = spec.prior_set, rows.outcome_levels
     coords = {TERM: names, COUNTRY: list(rows.countries.levels), "row": list(range(len(rows)))}
     with pm.Model(coords=coords) as model:
-        parts = [put_prior("intercept", priors.intercept)]
+        if ordered is None:
+            parts = [put_prior("intercept", priors.intercept)]
+        else:
+            thresholds = _thresholds(level_counts_of(rows, spec), priors.threshold)
+            parts = [-thresholds[middle_threshold(len(ordered))]]
         parts += [put_prior(f"slope_{k}", priors.slope) for k in range(1, len(names))]
         centred = pt.stack(parts)
         eta = pt.dot(shared - means, centred)
@@ -44,8 +59,42 @@ def build_regression_model(rows: RegressionRows, spec: RegressionSpec) -> pm.Mod
         if varies(rows, spec):
             own_names, own = own_design(spec, rows, rows.values)
             eta = eta + _own_part(rows, own_names, own, spec)
-        pm.Potential("likelihood", pt.sum(yes * eta - n * pt.softplus(eta)))
+        if ordered is None:
+            yes, n = counts_of(rows, spec)
+            pm.Potential("likelihood", pt.sum(yes * eta - n * pt.softplus(eta)))
+        else:
+            model.add_coord(THRESHOLD, list(threshold_names(ordered)))
+            pm.Deterministic("threshold", thresholds + pt.dot(means, centred), dims=THRESHOLD)
+            _ordered_likelihood(level_counts_of(rows, spec), eta - centred[0], thresholds)
     return model
+
+
+def _thresholds(counts: np.ndarray, prior: Prior) -> pt.TensorVariable:
+    """Thresholds of the average child, each with the same prior, in their order."""
+    total = counts.sum(axis=0) + 0.5
+    start = special.logit(np.cumsum(total)[:-1] / total.sum())
+    ordered = pm.distributions.transforms.ordered
+    if prior.family == "normal":
+        return pm.Normal(
+            "centred_threshold", prior.location, prior.scale, shape=len(start), transform=ordered, initval=start
+        )
+    return pm.StudentT(
+        "centred_threshold",
+        nu=prior.degrees,
+        mu=prior.location,
+        sigma=prior.scale,
+        shape=len(start),
+        transform=ordered,
+        initval=start,
+    )
+
+
+def _ordered_likelihood(counts: np.ndarray, eta: pt.TensorVariable, thresholds: pt.TensorVariable) -> None:
+    """Multinomial log density of the levels, from differences of cumulative probabilities."""
+    below = pt.sigmoid(thresholds[None, :] - eta[:, None])
+    edges = pt.concatenate([pt.zeros((len(counts), 1)), below, pt.ones((len(counts), 1))], axis=1)
+    shares = pt.maximum(edges[:, 1:] - edges[:, :-1], 1e-300)
+    pm.Potential("likelihood", pt.sum(counts * pt.log(shares)))
 
 
 def _own_part(rows: RegressionRows, names: list[str], own: np.ndarray, spec: RegressionSpec) -> pt.TensorVariable:

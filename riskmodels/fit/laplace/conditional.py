@@ -8,7 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from riskmodels.fit.laplace.arrow import Arrow, factorise
-from riskmodels.models.latent import LatentGaussian, hyper_values, log_hyper_prior, own_root, shared_scale
+from riskmodels.models.cell_likelihood import CellLikelihood
+from riskmodels.models.hyperparameters import hyper_values, log_hyper_prior
+from riskmodels.models.latent import (
+    LatentGaussian,
+    likelihood_given,
+    own_root,
+    shared_scale,
+)
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -20,18 +27,24 @@ ENOUGH = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Sized:
-    """Prior mean and size of all effects at given hyperparameters: mean (G,), scale (G, draws), root (B, B, draws)."""
+    """What hyperparameters decide: the likelihood, and prior mean (G,), scale (G, draws), root (B, B, draws) of effects."""
 
     mean: FloatArray
     scale: FloatArray
     root: FloatArray
+    likelihood: CellLikelihood
+
+    def take(self, draws: npt.NDArray[np.bool_]) -> Sized:
+        """Only some of the draws."""
+        return Sized(self.mean, self.scale[:, draws], self.root[..., draws], self.likelihood.take(draws))
 
 
 def sized(latent: LatentGaussian, zeta: FloatArray) -> Sized:
     """Size the effects by hyperparameters at unconstrained coordinates, shape (dimension, draws)."""
-    values = hyper_values(latent, zeta)
+    values = hyper_values(latent.hypers, zeta)
     mean, scale = shared_scale(latent, values, zeta.shape[-1])
-    return Sized(mean=mean, scale=scale, root=own_root(latent, values, zeta.shape[-1]))
+    root = own_root(latent, values, zeta.shape[-1])
+    return Sized(mean=mean, scale=scale, root=root, likelihood=likelihood_given(latent, values))
 
 
 def logits(latent: LatentGaussian, size: Sized, h: FloatArray, v: FloatArray, *, plain: bool = False) -> FloatArray:
@@ -99,10 +112,9 @@ class Conditional:
 
     def take(self, draws: npt.NDArray[np.bool_]) -> Conditional:
         """Only some of the draws."""
-        size = Sized(self.size.mean, self.size.scale[:, draws], self.size.root[..., draws])
         return Conditional(
             self.zeta[:, draws],
-            size,
+            self.size.take(draws),
             self.h[:, draws],
             self.v[..., draws],
             self.arrow.take(draws),
@@ -116,9 +128,10 @@ def _first_step(
 ) -> tuple[Arrow, FloatArray, FloatArray]:
     """Weighted least squares for the effects at given logits (countries, places, 1): the first Newton step.
 
-    It depends on the start only through its logits, so the information of the likelihood is the same for all draws.
+    It depends on the start only through its logits, so the information of the likelihood is the same for all draws
+    (unless the likelihood has hyperparameters of its own).
     """
-    slope, information = latent.likelihood.slope_and_information(eta)
+    slope, information = size.likelihood.slope_and_information(eta)
     arrow = curvature.blocks(information, size)
     working = slope + information * (eta - latent.offset[..., None] - (latent.shared @ size.mean)[..., None])
     pull_shared = size.scale * np.einsum("cmg,cms->gs", latent.shared, working)
@@ -146,7 +159,7 @@ def condition(
     eta = logits(latent, size, h, v)
     longest = np.abs(eta - start).max(axis=(0, 1))
     for _ in range(steps - 1):
-        slope, information = latent.likelihood.slope_and_information(eta)
+        slope, information = size.likelihood.slope_and_information(eta)
         arrow = curvature.blocks(information, size)
         pull_shared = size.scale * np.einsum("cmg,cms->gs", latent.shared, slope) - h
         pull_own = np.einsum("kbs,kcs->bcs", size.root, np.einsum("cmk,cms->kcs", latent.own, slope)) - v
@@ -160,8 +173,8 @@ def condition(
         if np.nanmax(np.where(shrink < 1, np.inf, decrement)) < ENOUGH:
             break
     log_marginal = (
-        log_hyper_prior(latent, zeta)
-        + latent.likelihood.log_density(eta).sum(axis=0)
+        log_hyper_prior(latent.hypers, zeta)
+        + size.likelihood.log_density(eta).sum(axis=0)
         - 0.5 * (h**2).sum(axis=0)
         - 0.5 * (v**2).sum(axis=(0, 1))
         - 0.5 * arrow.log_determinant

@@ -69,8 +69,9 @@ class Explored:
         latent = self.latent
         at = condition(latent, self.curvature, mode[:, None], self.start, 10)
         eta = logits(latent, at.size, at.h, at.v)
-        centre = latent.likelihood.log_density(eta)
-        slope, information = latent.likelihood.slope_and_information(eta)
+        likelihood = at.size.likelihood
+        centre = likelihood.log_density(eta)
+        slope, information = likelihood.slope_and_information(eta)
         worst = np.zeros((self.countries, 1))
         for axis in range(self.own_width):
             unit = np.zeros((self.own_width, self.countries, 1))
@@ -78,7 +79,7 @@ class Explored:
             change = latent.own @ np.einsum("bks,kcs->cbs", at.size.root, backward(at.arrow.own, unit))
             for side in (change, -change):
                 normal = (slope * side - 0.5 * information * side**2).sum(axis=1)
-                worst = np.fmax(worst, latent.likelihood.log_density(eta + side) - centre - normal)
+                worst = np.fmax(worst, likelihood.log_density(eta + side) - centre - normal)
         self.share = np.clip(HEAVY_SHARE * worst[:, 0] / HEAVY_FROM, LIGHT_SHARE, HEAVY_SHARE)
 
 

@@ -12,7 +12,8 @@ from riskmodels.fit.laplace.conditional import Conditional, condition, logits
 from riskmodels.fit.laplace.explored import Explored
 from riskmodels.fit.laplace.heavy_tails import heavy_normals, heavy_radius, log_heavy
 from riskmodels.fit.laplace.hyperposterior import SplitT
-from riskmodels.models.latent import LatentGaussian, log_hyper_prior
+from riskmodels.models.hyperparameters import log_hyper_prior
+from riskmodels.models.latent import LatentGaussian
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -124,7 +125,7 @@ def _integrate_countries(
             w = moved.centre + sign * step
             prior = -0.5 * (w**2).sum(axis=0) - np.einsum("bs,bcs->cs", moved.pull, w) / countries
             log_weight[2 * pair + side] = (
-                latent.likelihood.log_density(middle + sign * change) + prior - log_noise + log_density
+                at.size.likelihood.log_density(middle + sign * change) + prior - log_noise + log_density
             )
             effects[2 * pair + side] = w
     top = log_weight.max(axis=0)
@@ -182,7 +183,7 @@ def jointly(explored: Explored, at: Conditional, rng: np.random.Generator) -> Ba
             h[place], v[place] = at.h + sign * step_h, at.v + sign * step_v
             prior = -0.5 * (h[place] ** 2).sum(axis=0) - 0.5 * (v[place] ** 2).sum(axis=(0, 1))
             log_weight[place] = (
-                latent.likelihood.log_density(logits(latent, at.size, h[place], v[place])).sum(axis=0)
+                at.size.likelihood.log_density(logits(latent, at.size, h[place], v[place])).sum(axis=0)
                 + prior
                 - log_noise
                 - constant
@@ -207,7 +208,7 @@ def weighted_batch(explored: Explored, proposal: SplitT, zeta: FloatArray, rng: 
     at = condition(latent, explored.curvature, zeta, explored.start, 8)
     outer = Outer(at, explored.absorb)
     linked = 0.5 * np.einsum("bds,dbs->s", outer.square, outer.total) / explored.countries**2 > STRONG_LINK
-    fixed = log_hyper_prior(latent, zeta) - proposal.log_density(zeta)
+    fixed = log_hyper_prior(latent.hypers, zeta) - proposal.log_density(zeta)
     if not linked.any():
         h, v, log_weights = by_country(explored, at, outer, rng)
         return h, v, log_weights + fixed
