@@ -32,6 +32,7 @@ design-coverage: setup
 
 calibrate: setup
 	$(BIN)/python calibration/calibrate.py
+	$(BIN)/python calibration/calibrate_regression.py
 
 bench: setup
 	$(BIN)/python benchmarks/bench.py

@@ -18,9 +18,10 @@ import argparse
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -208,18 +209,19 @@ def distance(values: np.ndarray) -> float:
     return float((np.abs(share - grid) / np.sqrt(grid * (1 - grid) / len(values))).max())
 
 
-def calibrate(name: str, replicates: int, workers: int) -> dict[str, object]:
-    """Run one case and judge it."""
-    started = time.perf_counter()
+def calibrated(name: str, replicates: int, workers: int) -> list[dict[str, object]]:
+    """Every replicate of one case, judged."""
     case = CASES[name]
     if case.sampler.engine == "nuts":
         truths, tables = zip(*(simulated(case, number) for number in range(replicates)), strict=True)
-        found = [
-            judged(truth, cells, fit)
-            for truth, cells, fit in zip(truths, tables, fit_many(case.spec, tables, case.sampler), strict=True)
-        ]
-    else:
-        found = Parallel(n_jobs=workers)(delayed(replicate)(name, number) for number in range(replicates))
+        fits = fit_many(case.spec, tables, case.sampler)
+        return [judged(truth, cells, fit) for truth, cells, fit in zip(truths, tables, fits, strict=True)]
+    return list(Parallel(n_jobs=workers)(delayed(replicate)(name, number) for number in range(replicates)))
+
+
+def certificate(name: str, found: list[dict], certifies: Sequence[str]) -> dict[str, object]:  # type: ignore[type-arg]
+    """What the replicates of one case say together."""
+    replicates = len(found)
     limit = band(replicates)
     distances = {key: round(distance(np.array([row["below"][key] for row in found])), 3) for key in found[0]["below"]}
     coverage = {
@@ -238,10 +240,9 @@ def calibrate(name: str, replicates: int, workers: int) -> dict[str, object]:
         "distances": distances,
         "coverage_of_cells": coverage,
         "fits_that_passed_the_gate": int(sum(row["passed"] for row in found)),
-        "engine": CASES[name].sampler.engine,
-        "seconds": round(time.perf_counter() - started, 1),
+        "engine": "nuts" if name.endswith("NUTS") else "laplace",
         "versions": installed_versions(),
-        "code_sha256": hashes_of_code(*CERTIFIES),
+        "code_sha256": hashes_of_code(*certifies),
         "commit": commit(),
     }
 
@@ -253,17 +254,23 @@ def commit() -> str:
     ).stdout.strip()
 
 
-def main() -> None:
+def main(
+    cases: Mapping[str, Any],
+    run: Callable[[str, int, int], list[dict]],  # type: ignore[type-arg]
+    certifies: Sequence[str],
+) -> None:
     """Run all cases, or one."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--replicates", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
-    for name, case in CASES.items():
+    for name, case in cases.items():
         if options.only and options.only != name:
             continue
-        result = calibrate(name, options.replicates or case.replicates, options.workers)
+        started = time.perf_counter()
+        found = run(name, options.replicates or case.replicates, options.workers)
+        result = {**certificate(name, found, certifies), "seconds": round(time.perf_counter() - started, 1)}
         print(
             json.dumps(
                 {
@@ -287,4 +294,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(CASES, calibrated, CERTIFIES)

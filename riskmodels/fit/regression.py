@@ -109,6 +109,19 @@ def _by_laplace(
     )
 
 
+def reported_draws(posterior: xr.Dataset) -> xr.Dataset:
+    """What a sampler drew, in the terms of a `RegressionFit`: deviations of countries from the countries at hand."""
+    names = ("coefficient", "threshold", "country_deviation", "country_sd", "country_correlation")
+    kept = posterior[[name for name in names if name in posterior]]
+    average = kept["coefficient"].copy()
+    if "country_deviation" in kept:
+        mean = kept["country_deviation"].mean("country")
+        for name in kept["varying"].to_numpy():
+            average.loc[{"term": name}] += mean.sel(varying=name).drop_vars("varying")
+        kept = kept.assign(country_deviation=kept["country_deviation"] - mean)
+    return kept.assign(average_coefficient=average)
+
+
 def _by_nuts(
     rows: RegressionRows,
     spec: RegressionSpec,
@@ -124,20 +137,7 @@ def _by_nuts(
     compiled = CompiledModel(build_regression_model(rows, spec))
     progress("compiling", 1, 1)
     sampled = compiled.sample(sampler, progress)
-    kept = sampled.posterior[
-        [
-            name
-            for name in ("coefficient", "threshold", "country_deviation", "country_sd", "country_correlation")
-            if name in sampled.posterior
-        ]
-    ]
-    average = kept["coefficient"].copy()
-    if "country_deviation" in kept:
-        mean = kept["country_deviation"].mean("country")
-        for name in kept["varying"].to_numpy():
-            average.loc[{"term": name}] += mean.sel(varying=name).drop_vars("varying")
-        kept = kept.assign(country_deviation=kept["country_deviation"] - mean)
-    kept = kept.assign(average_coefficient=average)
+    kept = reported_draws(sampled.posterior)
     checks = (
         *check_convergence(_judged(kept), "parameters"),
         *check_sampler(sampled.statistics["diverging"].to_numpy(), sampled.statistics["energy"].to_numpy()),

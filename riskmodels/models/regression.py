@@ -60,13 +60,21 @@ def build_regression_model(rows: RegressionRows, spec: RegressionSpec) -> pm.Mod
             own_names, own = own_design(spec, rows, rows.values)
             eta = eta + _own_part(rows, own_names, own, spec)
         if ordered is None:
-            yes, n = counts_of(rows, spec)
+            yes, n = (pm.Data(name, value) for name, value in data_of(rows, spec).items())
             pm.Potential("likelihood", pt.sum(yes * eta - n * pt.softplus(eta)))
         else:
             model.add_coord(THRESHOLD, list(threshold_names(ordered)))
             pm.Deterministic("threshold", thresholds + pt.dot(means, centred), dims=THRESHOLD)
-            _ordered_likelihood(level_counts_of(rows, spec), eta - centred[0], thresholds)
+            counts = pm.Data("counts", level_counts_of(rows, spec))
+            _ordered_likelihood(counts, len(rows), eta - centred[0], thresholds)
     return model
+
+
+def data_of(rows: RegressionRows, spec: RegressionSpec) -> dict[str, np.ndarray]:
+    """Everything in the graph that changes with the answers."""
+    if rows.outcome_levels is not None:
+        return {"counts": level_counts_of(rows, spec)}
+    return dict(zip(("yes", "n"), counts_of(rows, spec), strict=True))
 
 
 def _thresholds(counts: np.ndarray, prior: Prior) -> pt.TensorVariable:
@@ -89,10 +97,12 @@ def _thresholds(counts: np.ndarray, prior: Prior) -> pt.TensorVariable:
     )
 
 
-def _ordered_likelihood(counts: np.ndarray, eta: pt.TensorVariable, thresholds: pt.TensorVariable) -> None:
+def _ordered_likelihood(
+    counts: pt.TensorVariable, rows: int, eta: pt.TensorVariable, thresholds: pt.TensorVariable
+) -> None:
     """Multinomial log density of the levels, from differences of cumulative probabilities."""
     below = pt.sigmoid(thresholds[None, :] - eta[:, None])
-    edges = pt.concatenate([pt.zeros((len(counts), 1)), below, pt.ones((len(counts), 1))], axis=1)
+    edges = pt.concatenate([pt.zeros((rows, 1)), below, pt.ones((rows, 1))], axis=1)
     shares = pt.maximum(edges[:, 1:] - edges[:, :-1], 1e-300)
     pm.Potential("likelihood", pt.sum(counts * pt.log(shares)))
 
