@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,18 @@ from riskmodels.vocabulary import Base
 def middle_threshold(levels: int) -> int:
     """Position of the threshold between levels that serves as origin; with two levels the only one."""
     return (levels - 2) // 2
+
+
+def check_monotonic(codebook: Codebook, names: Sequence[str]) -> None:
+    """Refuse monotonic effects of predictors without an order (E195)."""
+    known = codebook.variables
+    bad = [name for name in names if name not in known or known[name].is_number or not known[name].ordered]
+    if bad:
+        remedy = "declare their levels in order with ordered = true, or take away mo()"
+        raise InputError(
+            [Problem("E195", "a monotonic effect needs ordered levels", ", ".join(bad), len(bad), remedy)],
+            codebook.study_id,
+        )
 
 
 def check_ordered_outcome(codebook: Codebook, name: str, base: Base | None) -> None:

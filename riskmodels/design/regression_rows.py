@@ -12,6 +12,7 @@ import pandas as pd
 from riskmodels.design.coding import MISSING_CODE, UNDECLARED, WEIGHT, coded_select, quoted, refuse_undeclared
 from riskmodels.design.collapse import collapse, not_fielded_in
 from riskmodels.design.ordered_outcome import (
+    check_monotonic,
     check_ordered_outcome,
     levels_that_occur,
     middle_threshold,
@@ -109,7 +110,13 @@ class RegressionRows:
 
 
 def regression_rows(
-    codebook: Codebook, source: SourceTable, outcome: str, predictors: Sequence[str], *, base: Base | None = None
+    codebook: Codebook,
+    source: SourceTable,
+    outcome: str,
+    predictors: Sequence[str],
+    *,
+    base: Base | None = None,
+    monotonic: Sequence[str] = (),
 ) -> RegressionRows:
     """Collapse a survey to the rows of a regression.
 
@@ -123,6 +130,8 @@ def regression_rows(
         Variables (levels or numbers) and scales.
     base
         Denominator; the indicator's own where None. An ordered outcome is known of valid answers only.
+    monotonic
+        Predictors whose effect has one direction: their levels must be ordered.
 
     Returns
     -------
@@ -133,8 +142,9 @@ def regression_rows(
     ------
     InputError
         E132 for unknown names, E160 for values that the codebook does not declare, E101 where nothing is left, E195 for
-        an outcome without an order.
+        an outcome or a monotonic predictor without an order.
     """
+    check_monotonic(codebook, monotonic)
     ordered = outcome in codebook.variables
     if ordered:
         check_ordered_outcome(codebook, outcome, base)

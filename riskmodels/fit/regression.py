@@ -156,6 +156,13 @@ def _by_nuts(
     )
 
 
+def why_not_laplace(spec: RegressionSpec) -> str:
+    """Say why the Laplace engine does not cover a specification; empty where it does."""
+    if spec.monotonic:
+        return "the likelihood of monotonic effects is not log-concave"
+    return "a horseshoe prior is not log-concave" if spec.horseshoe else ""
+
+
 def fit_regression(
     rows: RegressionRows, spec: RegressionSpec, sampler: SamplerSpec | None = None, *, progress: Progress = no_progress
 ) -> RegressionFit:
@@ -189,6 +196,11 @@ def fit_regression(
     notes = check_rows(rows, len(names) - 1, design, names)
     if sampler.engine == "nuts":
         return _by_nuts(rows, spec, sampler, "asked for", notes, progress)
+    reason = why_not_laplace(spec)
+    if reason:
+        if sampler.engine == "laplace":
+            raise FitError(f"the Laplace engine cannot fit this: {reason}; use engine='auto' or 'nuts'")
+        return _by_nuts(rows, spec, sampler, reason, notes, progress)
     progress("exploring", 0, 1)
     try:
         fit = _by_laplace(rows, spec, sampler, sampler.weighted_draws, notes)

@@ -20,9 +20,12 @@ from riskmodels.models.latent_regression import (
     varies,
 )
 from riskmodels.models.priors import Prior
-from riskmodels.models.regression_design import own_design, shared_design
+from riskmodels.models.regression_design import design_matrix, own_design, shared_design
 from riskmodels.models.regression_spec import RegressionSpec
 from riskmodels.vocabulary import COUNTRY
+
+#: The slab that bounds large coefficients of a horseshoe: its scale and degrees of freedom.
+SLAB_SCALE, SLAB_DEGREES = 2.0, 4.0
 
 
 def build_regression_model(rows: RegressionRows, spec: RegressionSpec) -> pm.Model:
@@ -51,7 +54,7 @@ def build_regression_model(rows: RegressionRows, spec: RegressionSpec) -> pm.Mod
         else:
             thresholds = _thresholds(level_counts_of(rows, spec), priors.threshold)
             parts = [-thresholds[middle_threshold(len(ordered))]]
-        parts += [put_prior(f"slope_{k}", priors.slope) for k in range(1, len(names))]
+        parts += _slopes(rows, spec)
         centred = pt.stack(parts)
         eta = pt.dot(shared - means, centred)
         reference = centred - pt.concatenate([pt.dot(means, centred)[None], pt.zeros(len(names) - 1)])
@@ -75,6 +78,38 @@ def data_of(rows: RegressionRows, spec: RegressionSpec) -> dict[str, np.ndarray]
     if rows.outcome_levels is not None:
         return {"counts": level_counts_of(rows, spec)}
     return dict(zip(("yes", "n"), counts_of(rows, spec), strict=True))
+
+
+def _slopes(rows: RegressionRows, spec: RegressionSpec) -> list[pt.TensorVariable]:
+    """Coefficients of all columns but the intercept, in the order of the design."""
+    plain = [term for term in spec.terms if term[0] not in spec.monotonic]
+    sizes = {term: design_matrix(spec, rows, (term,), rows.values)[1].shape[1] for term in spec.terms}
+    count = sum(sizes[term] for term in plain)
+    free = iter(_horseshoe(spec.horseshoe, count, rows.n.sum()) if spec.horseshoe else _independent(spec, count))
+    parts: list[pt.TensorVariable] = []
+    for term in spec.terms:
+        if term in plain:
+            parts += [next(free) for _ in range(sizes[term])]
+        else:
+            step = put_prior(f"average_step_of_{term[0]}", spec.prior_set.slope)
+            share = pm.Dirichlet(f"shares_of_steps_of_{term[0]}", np.ones(sizes[term]))
+            parts += [step * sizes[term] * share[k] for k in range(sizes[term])]
+    return parts
+
+
+def _independent(spec: RegressionSpec, count: int) -> list[pt.TensorVariable]:
+    return [put_prior(f"slope_{k + 1}", spec.prior_set.slope) for k in range(count)]
+
+
+def _horseshoe(expected: float, count: int, children: float) -> list[pt.TensorVariable]:
+    """Slopes of which `expected` are thought to differ from zero; 2 is the pseudo-sigma of a logistic regression."""
+    ratio = min(expected, count - 0.5) / (count - min(expected, count - 0.5))
+    overall = pm.HalfCauchy("horseshoe_scale", ratio * 2 / np.sqrt(children))
+    local = pm.HalfCauchy("horseshoe_local", 1.0, shape=count)
+    slab = pm.InverseGamma("horseshoe_slab", SLAB_DEGREES / 2, SLAB_DEGREES / 2 * SLAB_SCALE**2)
+    bounded = local * pt.sqrt(slab / (slab + (overall * local) ** 2))
+    slopes = pm.Normal("horseshoe_raw", 0.0, 1.0, shape=count) * overall * bounded
+    return [slopes[k] for k in range(count)]
 
 
 def _thresholds(counts: np.ndarray, prior: Prior) -> pt.TensorVariable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,11 @@ def _reference(spec: RegressionSpec, rows: RegressionRows, name: str) -> int:
 
 
 def _columns(spec: RegressionSpec, rows: RegressionRows, name: str, values: Values) -> list[tuple[str, FloatArray]]:
-    """Columns of one main effect, with their names."""
+    """Columns of one main effect, with their names; one per step between levels where the effect is monotonic."""
+    if name in spec.monotonic:
+        labels = rows.factors[name].labels
+        steps = [f"{name}: {low} to {high}" for low, high in pairwise(labels)]
+        return [(step, (values[name] > place).astype(float)) for place, step in enumerate(steps)]
     if name not in rows.factors:
         centre, scale = spec.numbers.get(name, (0.0, 1.0))
         return [(name, (values[name] - centre) / scale)]

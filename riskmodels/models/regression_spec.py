@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import tomli_w
 
@@ -21,12 +21,12 @@ WEIGHTS: tuple[Weights, ...] = ("none", "effective", "pseudo")
 
 @dataclass(frozen=True)
 class RegressionSpec:
-    """A hierarchical logistic regression of a yes/no outcome.
+    """A hierarchical logistic regression of a yes/no outcome, or of ordered levels (cumulative logit).
 
     Parameters
     ----------
     outcome
-        Indicator of the codebook.
+        Indicator of the codebook, or an ordered variable: which of the two decides the family.
     terms
         Main effects and interactions shared by all countries; every part of an interaction needs its own main effect.
     varying
@@ -36,6 +36,12 @@ class RegressionSpec:
         reported per scale, at stated constants, never at sample means.
     references
         Variable -> reference level; the first level where not named.
+    monotonic
+        Predictors with ordered levels whose effect has one direction: every step from one level to the next has the same
+        sign, and the data decide how large it is (``mo(name)`` in a formula). Main effects only; by NUTS.
+    horseshoe
+        How many coefficients are expected to matter, where most are not: their prior is then the regularised horseshoe
+        (slab of scale 2 and 4 degrees of freedom) instead of `priors.slope`. By NUTS.
     base
         Denominator; the indicator's own where None.
     weights
@@ -49,6 +55,11 @@ class RegressionSpec:
     >>> spec = regression_formula("victim ~ gender * age + (gender * age | country)", numbers={"age": (15, 1)})
     >>> spec.formula
     'victim ~ gender + age + gender:age + (1 + gender + age + gender:age | country)'
+
+    References
+    ----------
+    Buerkner & Charpentier 2020, British Journal of Mathematical and Statistical Psychology 73, 420-451 (monotonic
+    effects); Piironen & Vehtari 2017, Electronic Journal of Statistics 11, 5018-5051 (regularised horseshoe).
     """
 
     outcome: str
@@ -59,6 +70,8 @@ class RegressionSpec:
     base: Base | None = None
     weights: Weights = "effective"
     priors: Priors | str = "default"
+    monotonic: tuple[str, ...] = ()
+    horseshoe: float | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked without data, all at once (E195, E145)."""
@@ -113,6 +126,7 @@ class RegressionSpec:
             problems.append(
                 Problem("E195", "scales must be above 0", ", ".join(flat), len(flat), "give a positive scale")
             )
+        problems += self._problems_of_shapes()
         if self.weights not in WEIGHTS:
             problems.append(
                 Problem("E195", "no such use of weights", "weights", 1, f"choose among {', '.join(WEIGHTS)}")
@@ -122,6 +136,22 @@ class RegressionSpec:
                 Problem("E195", "no prior preset of that name", "priors", 1, f"choose among {', '.join(PRESETS)}")
             )
         raise_if_stopping(problems, "RegressionSpec")
+
+    def _problems_of_shapes(self) -> list[Problem]:
+        """Monotonic effects that do not stand alone; an impossible horseshoe."""
+        problems = []
+        alone = [name for name in self.monotonic if (name,) in self.terms]
+        mixed = [term for term in (*self.terms, *self.varying) if set(term) & set(self.monotonic)]
+        bad = [name for name in self.monotonic if name not in alone or sum(name in term for term in mixed) > 1]
+        if bad:
+            remedy = "take them out of interactions and of what varies by country"
+            what = "monotonic effects are main effects shared by all countries"
+            problems.append(Problem("E195", what, ", ".join(bad), len(bad), remedy))
+        if self.horseshoe is not None and not self.horseshoe > 0:
+            problems.append(
+                Problem("E195", "a number of coefficients must be above 0", "horseshoe", 1, "use 1, or None")
+            )
+        return problems
 
     @property
     def predictors(self) -> tuple[str, ...]:
@@ -136,7 +166,8 @@ class RegressionSpec:
     @property
     def formula(self) -> str:
         """The model in the notation of lme4 and brms."""
-        shared = " + ".join(":".join(term) for term in self.terms) or "1"
+        shown = [f"mo({term[0]})" if set(term) & set(self.monotonic) else ":".join(term) for term in self.terms]
+        shared = " + ".join(shown) or "1"
         own = " + ".join(":".join(term) or "1" for term in self.varying)
         if self.varying and () not in self.varying:
             own = f"0 + {own}"
@@ -151,6 +182,7 @@ class RegressionSpec:
             "references": dict(sorted(self.references.items())),
             "base": self.base or "own",
             "weights": self.weights,
+            "horseshoe": self.horseshoe or "none",
             "priors": {n: {k: v for k, v in p.items() if v is not None} for n, p in asdict(self.prior_set).items()},
         }
         return hash_text(tomli_w.dumps(record))
@@ -164,14 +196,15 @@ def regression_formula(
     base: Base | None = None,
     weights: Weights = "effective",
     priors: Priors | str = "default",
+    horseshoe: float | None = None,
 ) -> RegressionSpec:
     """Read a formula in the notation of lme4 and brms.
 
     Parameters
     ----------
     text
-        E.g. ``"victim ~ gender * age + area + (1 + gender | country)"``.
-    numbers, references, base, weights, priors
+        E.g. ``"victim ~ gender * age + mo(ses) + (1 + gender | country)"``.
+    numbers, references, base, weights, priors, horseshoe
         As in `RegressionSpec`.
 
     Returns
@@ -203,6 +236,7 @@ def regression_formula(
         raise wrong("the formula leaves out the intercept", "right side")
     terms: list[TermNames] = []
     varying: list[TermNames] = []
+    monotonic: list[str] = []
     for term in [*model.common_terms, *model.group_terms]:
         grouped = isinstance(term, GroupSpecificTerm)
         part = term.expr if grouped else term
@@ -212,7 +246,10 @@ def regression_formula(
             if grouped:
                 varying.append(())
             continue
-        names = tuple(component.name for component in getattr(part, "components", ()))
+        components = getattr(part, "components", ())
+        inside = [_monotonic_name(component) for component in components]
+        monotonic += [name for name in inside if name]
+        names = tuple(name or component.name for name, component in zip(inside, components, strict=True))
         if not names or not all(name.isidentifier() or name.replace(".", "_").isidentifier() for name in names):
             raise wrong("a term that is not a name or a product of names", "right side")
         (varying if grouped else terms).append(names)
@@ -225,4 +262,14 @@ def regression_formula(
         base=base,
         weights=weights,
         priors=priors,
+        monotonic=tuple(dict.fromkeys(monotonic)),
+        horseshoe=horseshoe,
     )
+
+
+def _monotonic_name(component: Any) -> str:
+    """NAME of ``mo(NAME)``; empty for anything else."""
+    call = getattr(component, "call", None)
+    if call is None or call.callee != "mo" or len(call.args) != 1:
+        return ""
+    return str(getattr(call.args[0], "name", ""))
