@@ -30,6 +30,7 @@ CERTIFIES = (
     "models/blocks.py",
     "models/cell_likelihood.py",
     "models/effects.py",
+    "models/hyperparameters.py",
     "models/latent.py",
     "models/likelihoods.py",
     "models/predictor.py",
