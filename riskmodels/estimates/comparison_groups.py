@@ -8,26 +8,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from arviz_stats.base import array_stats
-from scipy import special
 
 from riskmodels.design.regression_rows import RegressionRows, check_rows
 from riskmodels.errors import InputError, Problem, raise_if_stopping
-from riskmodels.estimates.comparison_new_country import UnseenCountry, log_likelihood, shares_of_a_new_country
+from riskmodels.estimates.comparison_held_out import HeldOut, averaged
 from riskmodels.estimates.comparison_scores import (
     UNIT_WORDS,
     Scores,
     answer_counts,
-    flat_draws,
-    log_draw_weights,
-    log_probabilities,
     table_in_html,
 )
 from riskmodels.fit import limits
 from riskmodels.fit.checks import CheckResult, below
-from riskmodels.fit.regression import RegressionFit, fit_regression
+from riskmodels.fit.regression import fit_regression
 from riskmodels.fit.sampler import Progress, SamplerSpec, no_progress
-from riskmodels.models.latent_regression import counts_of, varies
 from riskmodels.models.regression_design import own_design, shared_design
 from riskmodels.models.regression_spec import RegressionSpec
 from riskmodels.provenance import hash_record
@@ -232,71 +226,6 @@ def _check_folds(rows: RegressionRows, spec: RegressionSpec, fold_of_row: IntArr
     return without
 
 
-def _unseen(fit: RegressionFit, yes: FloatArray, n: FloatArray, shared: FloatArray, own: FloatArray) -> UnseenCountry:
-    """A country outside the fit: coefficients of the population of countries, and the spread around them."""
-    centre = flat_draws(fit, "coefficient", "term") @ shared.T
-    if not varies(fit.rows, fit.spec):
-        return UnseenCountry(yes, n, centre, np.zeros((len(n), 0)), np.zeros((len(centre), 0, 0)))
-    sd = flat_draws(fit, "country_sd", "varying")
-    root = np.broadcast_to(np.eye(sd.shape[1]), (*sd.shape, sd.shape[1]))
-    if "country_correlation" in fit.posterior:
-        matrix = flat_draws(fit, "country_correlation", "varying", "varying_other")
-        root = np.linalg.cholesky(matrix + 1e-10 * np.eye(sd.shape[1]))
-    return UnseenCountry(yes, n, centre, own, sd[..., None] * root)
-
-
-@dataclass(frozen=True, eq=False)
-class _Held:
-    """Rows left out, with all that a fit needs to predict them."""
-
-    rows: RegressionRows
-    spec: RegressionSpec
-    shared: FloatArray
-    own: FloatArray
-    mass: FloatArray
-
-    def predicted(self, fit: RegressionFit, at: IntArray, rng: np.random.Generator) -> tuple[FloatArray, float]:
-        """Log probability of the answers at some rows, per draw, and the sum of each child's alone."""
-        log_weights = log_draw_weights(fit)
-        joint, alone = np.zeros(len(log_weights)), 0.0
-        yes, n = counts_of(self.rows, self.spec)
-        for number in np.unique(self.rows.country[at]):
-            here = at[self.rows.country[at] == number]
-            code = self.rows.countries.levels[number]
-            if code in fit.rows.countries.levels:
-                eta = flat_draws(fit, "average_coefficient", "term") @ self.shared[here].T
-                if "country_deviation" in fit.posterior:
-                    deviation = flat_draws(fit, "country_deviation", "country", "varying")
-                    eta = eta + deviation[:, fit.rows.countries.levels.index(code)] @ self.own[here].T
-                log_p = log_probabilities(eta)
-                joint += np.einsum("sra,ra->s", log_p, self.mass[here])
-            else:
-                country = _unseen(fit, yes[here], n[here], self.shared[here], self.own[here])
-                joint += log_likelihood(country, rng)
-                share = np.clip(shares_of_a_new_country(country), 1e-300, 1 - 1e-16)
-                log_p = np.log(np.stack([1 - share, share], axis=-1))
-            alone += float((special.logsumexp(log_weights[:, None, None] + log_p, axis=0) * self.mass[here]).sum())
-        return joint, alone
-
-
-def _averaged(fit: RegressionFit, joint: FloatArray) -> tuple[float, float, float]:
-    """Log of the mean over draws, its Monte Carlo error, and Pareto k of what the mean is taken over."""
-    log_parts = log_draw_weights(fit) + joint
-    value = float(special.logsumexp(log_parts))
-    parts = np.exp(log_parts - value)
-    chains = fit.posterior.sizes["chain"]
-    if fit.weights is None:
-        ratio = (parts * len(parts)).reshape(chains, -1)
-        error = float(np.asarray(array_stats.mcse(ratio, method="mean", chain_axis=0, draw_axis=1)))
-    else:  # mirrored pairs share what decides their weights: each counts as one
-        pairs = parts.reshape(chains, -1).sum(axis=0) - fit.weights.sum(axis=0)
-        error = float(np.sqrt((pairs**2).sum()))
-    if np.ptp(log_parts) < 1e-12:
-        return value, error, 0.0
-    _, k = array_stats.psislw(-log_parts)  # takes minus the log weights
-    return value, error, float(np.asarray(k))
-
-
 def grouped_cross_validation(
     rows: RegressionRows,
     spec: RegressionSpec,
@@ -361,7 +290,7 @@ def grouped_cross_validation(
     _, shared = shared_design(spec, rows, rows.values)
     _, own = own_design(spec, rows, rows.values)
     children, mass, _ = answer_counts(rows, spec)
-    held = _Held(rows, spec, shared, own, mass)
+    held = HeldOut(rows, spec, shared, own, mass)
     found = np.zeros((len(fold), 4))
     passed: list[bool] = []
     checks: list[CheckResult] = []
@@ -373,7 +302,7 @@ def grouped_cross_validation(
         for place in np.flatnonzero(fold == number):
             rng = np.random.default_rng([sampler.seed, STREAM_OF_FOLDS, int(place)])
             joint, alone = held.predicted(fit, np.flatnonzero(group == place), rng)
-            found[place] = *_averaged(fit, joint), alone
+            found[place] = *averaged(fit, joint), alone
     progress("cross-validation", len(without), len(without))
     joint, error, pareto_k, alone_sum = found.T
     largest = float(pareto_k.max()) if np.isfinite(pareto_k).all() else float("nan")

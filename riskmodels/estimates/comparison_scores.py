@@ -80,7 +80,7 @@ def answer_counts(rows: RegressionRows, spec: RegressionSpec) -> tuple[FloatArra
     with np.errstate(all="ignore"):
         equal = np.where(children > 0, mass**2 / children, 0.0)
     excess = np.maximum(rows.weight_squared - equal.sum(axis=1), 0.0)
-    return children, mass, equal + excess[:, None] * children / rows.n[:, None]
+    return children, mass, equal + excess[:, None] * children / np.maximum(rows.n, 1.0)[:, None]
 
 
 def log_draw_weights(fit: RegressionFit) -> FloatArray:
