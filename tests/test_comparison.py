@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from arviz_stats import loo
+from arviz_stats.base import array_stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
@@ -24,6 +25,7 @@ from riskmodels.estimates.comparison import (
     stacking_weights,
 )
 from riskmodels.estimates.comparison_groups import some_rows
+from riskmodels.estimates.comparison_psis import smoothed_ratios, tail_length
 from riskmodels.estimates.comparison_scores import answer_counts
 from riskmodels.estimates.regression import predicted_shares
 from riskmodels.fit.regression import RegressionFit, fit_regression
@@ -220,6 +222,21 @@ def test_equal_models_differ_by_nothing_and_a_real_predictor_wins() -> None:
     assert "SYNTHETIC" in found._repr_html_()
     grouped = {name: grouped_cross_validation(rows, fit.spec, FAST) for name, fit in fits.items()}
     assert compare_models(grouped).table["model"][0] == "with"
+
+
+@settings(max_examples=30)
+@given(st.floats(0.01, 3), st.floats(0.2, 1.2), st.integers(0, 10**6))
+def test_pareto_smoothing_agrees_with_arviz(scale: float, efficiency: float, seed: int) -> None:
+    """Light to hopeless tails, at any length of tail, against the independent implementation."""
+    log_ratios = scale * np.random.default_rng(seed).standard_t(5, (2000, 3))
+    smoothed, k = smoothed_ratios(log_ratios, tail_length(2000, efficiency))
+    smoothed = smoothed - special.logsumexp(smoothed, axis=0)
+    for column in range(3):
+        theirs, their_k = array_stats.psislw(-log_ratios[:, column], r_eff=efficiency)
+        np.testing.assert_allclose(smoothed[:, column], theirs, atol=1e-8)
+        assert k[column] == pytest.approx(float(their_k), abs=1e-8)
+    assert smoothed_ratios(np.ones((100, 1)), 20)[1].tolist() == [0.0]
+    assert smoothed_ratios(np.repeat([[0.0], [1.0]], 50, axis=0), 20)[1].tolist() == [np.inf]
 
 
 @settings(max_examples=60)

@@ -14,6 +14,7 @@ import pandas as pd
 from arviz_stats.base import array_stats
 from scipy import special
 
+from riskmodels.estimates.comparison_psis import log_sum, smoothed_ratios, tail_length
 from riskmodels.estimates.comparison_scores import (
     UNIT_WORDS,
     Scores,
@@ -32,7 +33,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 #: Numbers held at a time while rows are gone through.
-BATCH = 4_000_000
+BATCH = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,15 +145,13 @@ def _left_out(log_p: FloatArray, part: FloatArray, log_weights: FloatArray, effi
     `log_p` has shape (draws, units); `part` is how often one child of a unit counts in the likelihood.
     """
     found = np.empty((log_p.shape[1], 3))
-    for unit in range(log_p.shape[1]):
-        own = log_p[:, unit]
-        ratios = log_weights - part[unit] * own
-        smoothed, k = ratios, 0.0
-        if np.ptp(ratios) > 1e-12:
-            smoothed, shape = array_stats.psislw(-ratios, r_eff=efficiency[unit])  # takes minus the log ratios
-            k = float(np.asarray(shape))
-        left_out = special.logsumexp(smoothed + own) - special.logsumexp(smoothed)
-        found[unit] = left_out, special.logsumexp(log_weights + own), k
+    tails = np.array([tail_length(len(log_p), value) for value in efficiency], dtype=np.int64)
+    for tail in np.unique(tails):
+        at = np.flatnonzero(tails == tail)
+        own = log_p[:, at]
+        smoothed, pareto_k = smoothed_ratios(log_weights[:, None] - part[at] * own, int(tail))
+        left_out = log_sum(smoothed + own) - log_sum(smoothed)
+        found[at] = np.column_stack([left_out, log_sum(log_weights[:, None] + own), pareto_k])
     return found
 
 

@@ -11,7 +11,7 @@ from scipy import special
 FloatArray = npt.NDArray[np.float64]
 
 #: Mirrored pairs of importance draws of a country's effects, for each posterior draw.
-PAIRS = 8
+PAIRS = 4
 #: Degrees of freedom of these draws: heavier tails than any country's posterior, so that no weight runs away.
 DEGREES = 8.0
 #: Numbers held at a time.
