@@ -50,7 +50,7 @@ write_regression <- function(fit, stanfit, about, coefficients, sds, correlation
     seconds = list(total = about$total_seconds, warmup = sum(sampled[, "warmup"]), sampling = sum(sampled[, "sample"]),
                    compile_and_other = about$total_seconds - sum(sampled))
   )
-  columns <- function(x) if (NCOL(x)) summarise_columns(x, 4) else setNames(list(), character(0))
+  columns <- function(x) if (length(x)) summarise_columns(x, 4) else setNames(list(), character(0))
   record <- c(record, list(coefficient = columns(coefficients), country_sd = columns(sds), country_correlation = columns(correlations)))
   write_json(record, output, auto_unbox = TRUE, pretty = TRUE, digits = 10)
 }
