@@ -1,5 +1,5 @@
 # Oracle: hierarchical logistic regressions of the SYNTHETIC twin by brms. From the repository's root:
-#   Rscript tests/oracle/regression/brms.R MODEL        (exposure, disclosure or disclosure_slopes)
+#   Rscript tests/oracle/regression/brms.R MODEL        (exposure, exposure_age, disclosure or disclosure_slopes)
 # Reads tests/oracle/regression/OUTCOME_SYNTHETIC.csv, writes tests/oracle/regression/brms_MODEL.json.
 source("tests/oracle/regression/common.R")
 model <- commandArgs(trailingOnly = TRUE)[[1]]
@@ -10,6 +10,7 @@ cells <- read_cells(model)
 shared <- y | weights(weight) ~ 0 + Intercept + girl_centred + age_centred + girl_x_age_centred
 formula <- bf(update(shared, switch(model,
   exposure = . ~ . + (sex * age_15 | country),
+  exposure_age = . ~ . + (age_15 | country),
   disclosure = . ~ . + (1 | country),
   disclosure_slopes = . ~ . + (sex * age_15 | country)
 )))
@@ -25,7 +26,7 @@ draws <- as.matrix(fit)
 coefficients <- at_references(draws[, "b_Intercept"], draws[, c("b_girl_centred", "b_age_centred", "b_girl_x_age_centred")], cells)
 own <- grep("^sd_country__", colnames(draws), value = TRUE)
 sds <- draws[, own, drop = FALSE]
-colnames(sds) <- own_names[seq_along(own)]
+colnames(sds) <- own_names[varying(model)]
 correlations <- draws[, grep("^cor_country__", colnames(draws)), drop = FALSE]
 if (ncol(correlations)) colnames(correlations) <- pair_names(function(a, b) sprintf("cor_country__%s__%s", a, b), c("Intercept", "sexgirl", "age_15", "sexgirl:age_15"), colnames(correlations))
 write_regression(fit, fit$fit, list(

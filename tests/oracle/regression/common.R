@@ -2,7 +2,9 @@
 source("tests/oracle/summarise.R")
 
 own_names <- c("Intercept", "sex: Girls", "age", "sex: Girls x age")
-data_file <- function(model) sprintf("tests/oracle/regression/%s_SYNTHETIC.csv", if (model == "exposure") "any_item" else "did_not_disclose")
+# Places of the terms that vary by country.
+varying <- function(model) switch(model, disclosure = 1, exposure_age = c(1, 3), 1:4)
+data_file <- function(model) sprintf("tests/oracle/regression/%s_SYNTHETIC.csv", if (startsWith(model, "exposure")) "any_item" else "did_not_disclose")
 
 read_cells <- function(model) {
   cells <- read.csv(data_file(model))
