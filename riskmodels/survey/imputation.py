@@ -28,6 +28,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import sklearn
+from sklearn.linear_model import BayesianRidge, LogisticRegression
 from threadpoolctl import threadpool_limits
 
 FloatArray = npt.NDArray[np.float64]
@@ -41,14 +43,14 @@ Drawn = Mapping[str, FloatArray]
 MOST_LEVELS = 5
 #: Children with an answer (for levels: other than the commonest) that a country needs per column to have its own model.
 CHILDREN_PER_COLUMN = 5
-#: Prior variance of a logistic coefficient per standard deviation of its column: Normal(0, 2.5).
+#: Prior variance of a logistic coefficient, per indicator or standard deviation of a number: Normal(0, 2.5).
 PRIOR_VARIANCE = 2.5**2
 #: Prior variance of an intercept among several: only their differences matter.
 INTERCEPT_VARIANCE = 100.0
 #: Children among whom one answer is taken.
 DONORS = 5
 #: Rounds of the chain before a set is kept.
-CYCLES = 10
+CYCLES = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +130,7 @@ def _known_columns(answers: IncompleteAnswers) -> tuple[FloatArray, FloatArray]:
     weight = np.log(np.maximum(relative, 1e-3))[:, None]
     if np.ptp(weight) < 1e-9:
         return outcome, outcome
+    weight /= weight.std()
     return outcome, np.column_stack([outcome, weight, _crossed(outcome, weight)] if outcome.size else [weight])
 
 
@@ -148,11 +151,10 @@ def _columns(
     return np.column_stack(parts)
 
 
-def _scaled(fitted: FloatArray, asked: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Columns with mean 0 and standard deviation 1 over the children fitted; constant ones are left out."""
-    mean, spread = fitted.mean(axis=0), fitted.std(axis=0)
-    keep = spread > 1e-9
-    return (fitted[:, keep] - mean[keep]) / spread[keep], (asked[:, keep] - mean[keep]) / spread[keep]
+def _centred(fitted: FloatArray, asked: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Columns with mean 0 over the children fitted; constant ones are left out."""
+    mean, keep = fitted.mean(axis=0), np.ptp(fitted, axis=0) > 1e-9
+    return (fitted - mean)[:, keep], (asked - mean)[:, keep]
 
 
 def draw_levels(fitted: FloatArray, levels: FloatArray, asked: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -172,12 +174,10 @@ def draw_levels(fitted: FloatArray, levels: FloatArray, asked: FloatArray, rng: 
     numpy.ndarray
         One level per child asked for. Coefficients come from the normal approximation of their posterior.
     """
-    from sklearn.linear_model import LogisticRegression
-
     found, codes = np.unique(levels, return_inverse=True)
     if len(found) == 1:
         return np.full(len(asked), found[0])
-    x, z = _scaled(fitted, asked)
+    x, z = _centred(fitted, asked)
     if not x.shape[1]:
         return rng.choice(levels, len(asked))
     binary = len(found) == 2
@@ -232,9 +232,7 @@ def draw_matched(fitted: FloatArray, numbers: FloatArray, asked: FloatArray, rng
         Answers of other children. Expected answers of children asked for rest on drawn coefficients, those of the
         others on the mode. All children as near as the fifth nearest are donors, so that ties are not cut.
     """
-    from sklearn.linear_model import BayesianRidge
-
-    x, z = _scaled(fitted, asked)
+    x, z = _centred(fitted, asked)
     if np.ptp(numbers) == 0 or not x.shape[1]:
         return rng.choice(numbers, len(asked))
     model = BayesianRidge().fit(x, numbers)
@@ -324,7 +322,7 @@ def draw_one_set(answers: IncompleteAnswers, rng: np.random.Generator, cycles: i
     outcome, known = _known_columns(answers)
     current = {name: _first_guess(answers, name, rng) for name in names}
     blocks = {name: _block(answers, name, current.get(name, values)) for name, values in answers.values.items()}
-    with threadpool_limits(limits=1):
+    with threadpool_limits(limits=1), sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
         for _ in range(cycles if len(names) > 1 else 1):
             for name in names:
                 current[name] = _redrawn(answers, name, _columns(answers, name, blocks, outcome, known), rng)
