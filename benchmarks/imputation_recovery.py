@@ -37,6 +37,7 @@ CERTIFIES = (
     "design/missing_predictors.py",
     "design/completed_rows.py",
     "fit/imputed.py",
+    "fit/pooling.py",
     "estimates/imputed.py",
 )
 COUNTRIES, CHILDREN, COUNTRY_SD = 4, 500, 0.3

@@ -16,15 +16,8 @@ from riskmodels.estimates.estimates import Estimates
 from riskmodels.estimates.imputed import imputed_coefficients, pooled_estimates
 from riskmodels.estimates.regression import coefficient_estimates, marginal_effects, prediction_estimates
 from riskmodels.fit.checks import at_least, below
-from riskmodels.fit.imputed import (
-    PooledRegressionFit,
-    equal_mixture,
-    fit_imputed,
-    impute_and_fit,
-    missing_information,
-    pool_fits,
-    worst_checks,
-)
+from riskmodels.fit.imputed import PooledRegressionFit, fit_imputed, impute_and_fit, pool_fits
+from riskmodels.fit.pooling import equal_mixture, missing_information, worst_checks
 from riskmodels.fit.regression import RegressionFit
 from riskmodels.models.regression_spec import RegressionSpec, regression_formula
 from riskmodels.survey.codebook.records import Answers, Codebook, DesignColumns, Indicator, Variable

@@ -171,6 +171,14 @@ def missing_predictors(
         All at once: E130 a predictor that no child of a country answered (not fielded is never imputed), E132 unknown
         names, E160 undeclared values, E112 unusable weights, E172 children without country, E101 where nothing is left,
         E195 an auxiliary variable that some were not asked, or that is the outcome or a predictor.
+
+    Examples
+    --------
+    >>> import riskmodels as rm
+    >>> survey = rm.load_study("data/synthetic/invented/study.toml").survey
+    >>> missing = missing_predictors(survey.codebook, survey.source, "any_risk", [("gender",), ("age",)])
+    >>> missing, missing.answers.incomplete
+    (MissingPredictors(any_risk by gender, age; 1,260 children), ('gender',))
     """
     predictors = tuple(dict.fromkeys(name for term in terms for name in term))
     names = [outcome, *predictors, *auxiliary]

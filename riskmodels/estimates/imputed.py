@@ -11,7 +11,8 @@ import pandas as pd
 from riskmodels.estimates.estimates import Estimates
 from riskmodels.estimates.regression import coefficient_estimates
 from riskmodels.estimates.summarise import summarise
-from riskmodels.fit.imputed import PooledRegressionFit, equal_mixture, missing_information, worst_checks
+from riskmodels.fit.imputed import PooledRegressionFit
+from riskmodels.fit.pooling import equal_mixture, missing_information, worst_checks
 from riskmodels.fit.regression import RegressionFit
 from riskmodels.vocabulary import DEFAULT_INTERVAL, DEFAULT_PROBABILITY, DIRECT_COLUMNS, SUMMARY_COLUMNS, IntervalKind
 
@@ -37,6 +38,21 @@ def pooled_estimates(fit: PooledRegressionFit, estimand: Callable[[RegressionFit
         As the estimand itself gives, of the equal mixture of all sets; `fraction_of_missing_information` in addition.
         Predicted shares and effects average over each set's own children. `mcse` is the Monte Carlo error given these
         sets. The gate passes where every set's does.
+
+    References
+    ----------
+    Gelman et al. 2013, Bayesian Data Analysis, 3rd ed., section 18.2 (mixing the draws of all sets).
+
+    Examples
+    --------
+    >>> import riskmodels as rm
+    >>> from riskmodels.estimates.regression import marginal_effects
+    >>> from riskmodels.fit.imputed import impute_and_fit
+    >>> from riskmodels.models.regression_spec import regression_formula
+    >>> survey = rm.load_study("data/synthetic/invented/study.toml").survey
+    >>> fit = impute_and_fit(survey.codebook, survey.source, regression_formula("any_risk ~ gender"), imputations=2)
+    >>> pooled_estimates(fit, lambda one: marginal_effects(one, "gender")).table["contrast"].tolist()
+    ['gender: Girls against Boys']
     """
     each = [estimand(one) for one in fit.fits]
     first = each[0]
@@ -110,6 +126,18 @@ def imputed_coefficients(
         In addition `fraction_of_missing_information` and `complete_case`, `complete_case_low`, `complete_case_high`,
         `complete_case_n` (empty where complete cases cannot be fitted). Where the two disagree, answers are not missing
         completely at random; imputation is right where they are missing at random given all that is in the model.
+
+    Examples
+    --------
+    >>> import riskmodels as rm
+    >>> from riskmodels.fit.imputed import impute_and_fit
+    >>> from riskmodels.models.regression_spec import regression_formula
+    >>> survey = rm.load_study("data/synthetic/invented/study.toml").survey
+    >>> fit = impute_and_fit(survey.codebook, survey.source, regression_formula("any_risk ~ gender"), imputations=2)
+    >>> imputed_coefficients(fit).table[["coefficient", "complete_case_n"]]
+         coefficient  complete_case_n
+    0      Intercept           1252.0
+    1  gender: Girls           1252.0
     """
 
     def own(one: RegressionFit) -> Estimates:

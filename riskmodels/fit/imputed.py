@@ -16,7 +16,7 @@ from riskmodels.design.completed_rows import rows_of_completed, rows_of_drawn
 from riskmodels.design.missing_predictors import missing_predictors
 from riskmodels.design.regression_rows import RegressionRows, regression_rows
 from riskmodels.errors import InputError, Problem, raise_if_stopping
-from riskmodels.fit.checks import CheckResult
+from riskmodels.fit.pooling import equal_mixture, missing_information, worst_checks
 from riskmodels.fit.posterior import CheckedPosterior
 from riskmodels.fit.regression import RegressionFit, fit_regression
 from riskmodels.fit.sampler import Progress, SamplerSpec, no_progress
@@ -33,6 +33,7 @@ IMPUTATION_CODE = (
     "design/missing_predictors.py",
     "design/completed_rows.py",
     "fit/imputed.py",
+    "fit/pooling.py",
 )
 #: Sets made where the user does not say how many.
 IMPUTATIONS = 30
@@ -54,7 +55,8 @@ class PooledRegressionFit(CheckedPosterior):
     complete_case
         The same model on the children who answered every predictor; None where they are too few (a note says why).
     missing
-        Children in the base without an answer per country and predictor: `children`, `share`, `weighted_share`.
+        Children in the base without an answer per country and predictor: `children`, `share`, `weighted_share`. Internal:
+        small counts are not cleared for release.
     """
 
     spec: RegressionSpec
@@ -82,86 +84,6 @@ class PooledRegressionFit(CheckedPosterior):
         return self.summary_in_html(f"{html.escape(self.spec.formula)}; {children}")
 
 
-@dataclass(frozen=True, eq=False)
-class MissingInformation:
-    """How much of what is known of each quantity was lost with the missing answers.
-
-    Parameters
-    ----------
-    within, between
-        Average variance of one completed set's posterior, and variance of its means between sets.
-    fraction
-        Fraction of missing information, 0 to 1: 0.4 means intervals as wide as if 40 % of the information were lost.
-    """
-
-    within: FloatArray
-    between: FloatArray
-    fraction: FloatArray
-
-
-def missing_information(means: FloatArray, variances: FloatArray) -> MissingInformation:
-    """Fraction of missing information from the means and variances of completed sets.
-
-    Parameters
-    ----------
-    means, variances
-        Shapes (imputations, quantities).
-
-    Returns
-    -------
-    MissingInformation
-        0 where there is one set.
-
-    References
-    ----------
-    Rubin 1987, Multiple imputation for nonresponse in surveys, chapter 3: ``(r + 2 / (v + 3)) / (r + 1)`` with
-    ``r = (1 + 1/M) between / within`` and ``v = (M - 1)(1 + 1/r)^2``; compare Barnard & Rubin 1999, Biometrika 86.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> found = missing_information(np.array([[0.0], [1.0], [2.0]]), np.ones((3, 1)))
-    >>> float(found.within[0]), float(found.between[0]), round(float(found.fraction[0]), 4)
-    (1.0, 1.0, 0.6834)
-    """
-    count, within = len(means), variances.mean(axis=0)
-    if count == 1:
-        zero = np.zeros(means.shape[1])
-        return MissingInformation(within, zero, zero)
-    between = means.var(axis=0, ddof=1)
-    with np.errstate(all="ignore"):
-        ratio = (1 + 1 / count) * between / within
-        degrees = (count - 1) * (1 + 1 / ratio) ** 2
-        fraction = np.where(ratio > 0, (ratio + 2 / (degrees + 3)) / (ratio + 1), 0.0)
-    return MissingInformation(within, between, np.minimum(fraction, 1.0))
-
-
-def equal_mixture(
-    draws: Sequence[FloatArray], weights: Sequence[FloatArray | None]
-) -> tuple[list[FloatArray], FloatArray]:
-    """Draws of several posteriors laid out as one, and weights by which each posterior counts the same.
-
-    Parameters
-    ----------
-    draws
-        Shapes (chain, draw, ...), one per posterior.
-    weights
-        Shapes (chain, draw), summing to one; None where all draws of that posterior count the same.
-
-    Returns
-    -------
-    tuple
-        The draws, to be joined along their second axis, and the weights, joined, summing to one. Where the numbers of
-        chains differ all draws stand in one chain.
-    """
-    own = [np.full(d.shape[:2], 1 / (d.shape[0] * d.shape[1])) if w is None else w for d, w in zip(draws, weights)]
-    parts = list(draws)
-    if len({d.shape[0] for d in draws}) > 1:
-        parts = [d.reshape(1, -1, *d.shape[2:]) for d in draws]
-        own = [w.reshape(1, -1) for w in own]
-    return parts, np.concatenate(own, axis=1) / len(draws)
-
-
 def _joined(fits: Sequence[RegressionFit]) -> tuple[xr.Dataset, FloatArray]:
     data, weights = {}, np.zeros(0)
     for name, values in fits[0].posterior.data_vars.items():
@@ -171,23 +93,6 @@ def _joined(fits: Sequence[RegressionFit]) -> tuple[xr.Dataset, FloatArray]:
         data[name] = (("chain", "draw", *dims), np.concatenate(parts, axis=1))
     kept = {str(k): v for k, v in fits[0].posterior.coords.items() if k not in ("chain", "draw")}
     return xr.Dataset(data, coords=kept), weights
-
-
-def worst_checks(verdicts: Sequence[Sequence[CheckResult]]) -> tuple[CheckResult, ...]:
-    """One verdict per check: the worst of all sets, which is named; a set that was not checked is a failure."""
-    found: dict[str, list[tuple[int, CheckResult]]] = {}
-    for number, checks in enumerate(verdicts, start=1):
-        unchecked = CheckResult("checks", "all", float("nan"), "some run", passed=False)
-        for check in checks or (unchecked,):
-            found.setdefault(check.name, []).append((number, check))
-
-    def badness(pair: tuple[int, CheckResult]) -> tuple[bool, bool, float]:
-        check = pair[1]
-        sign = -1.0 if check.rule.startswith(">") else 1.0
-        return not check.passed, bool(np.isnan(check.value)), float(np.nan_to_num(sign * check.value))
-
-    worst = (max(pairs, key=badness) for pairs in found.values())
-    return tuple(replace(check, worst_case=f"imputation {number}: {check.worst_case}") for number, check in worst)
 
 
 def _fingerprint(fits: Sequence[RegressionFit], sampler: SamplerSpec) -> Fingerprint:
@@ -378,6 +283,20 @@ def impute_and_fit(
     ------
     InputError
         As `missing_predictors`, `rows_of_completed`, `fit_regression`; E195 for fewer than 2 imputations.
+
+    References
+    ----------
+    Rubin 1987, Multiple imputation for nonresponse in surveys; how gaps are filled: `riskmodels.survey.imputation`.
+
+    Examples
+    --------
+    >>> import riskmodels as rm
+    >>> from riskmodels.models.regression_spec import regression_formula
+    >>> survey = rm.load_study("data/synthetic/invented/study.toml").survey
+    >>> spec = regression_formula("any_risk ~ gender + age")
+    >>> fit = impute_and_fit(survey.codebook, survey.source, spec, imputations=2)
+    >>> len(fit.fits), fit.passed
+    (2, True)
     """
     sampler = sampler or SamplerSpec()
     count = imputations if isinstance(imputations, int) else len(imputations)
