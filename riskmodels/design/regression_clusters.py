@@ -37,6 +37,8 @@ Units = Literal["PSUs", "children", "replicates"]
 
 #: Weighted sums may differ by this share from those of the rows before the data count as changed.
 SAME_WEIGHTS = 1e-6
+#: Column that no variable is named like.
+ROW = ":row of the regression"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -172,7 +174,7 @@ def _coded(codebook: Codebook, source: SourceTable, outcome: str, rows: Regressi
     if carried:
         table = table.assign(children=1, total=table[WEIGHT], squares=table[WEIGHT] ** 2)
     table = table[table[COUNTRY].isin(rows.countries.levels)].reset_index(drop=True)
-    return table.assign(row=_row_of(codebook, table, outcome, rows))
+    return table.assign(**{ROW: _row_of(codebook, table, outcome, rows)})
 
 
 def _row_of(codebook: Codebook, table: pd.DataFrame, outcome: str, rows: RegressionRows) -> IntArray:
@@ -186,16 +188,16 @@ def _row_of(codebook: Codebook, table: pd.DataFrame, outcome: str, rows: Regress
         else:
             known[name] = values
     keys = [COUNTRY, *rows.values]
-    found = table[keys].astype({name: float for name in rows.values}).astype({COUNTRY: object})
-    place = found.merge(known.assign(row=np.arange(len(known))), on=keys, how="left")["row"].to_numpy(float)
+    found = table[keys].astype(dict.fromkeys(rows.values, float)).astype({COUNTRY: object})
+    place = found.merge(known.assign(**{ROW: np.arange(len(known))}), on=keys, how="left")[ROW].to_numpy(float)
     inside = table[outcome].isin(base_codes(rows.base)).to_numpy() & np.isfinite(place)
     return np.where(inside, np.nan_to_num(place, nan=-1.0), -1).astype(np.int64)
 
 
 def _sums(table: pd.DataFrame, outcome: str, rows: RegressionRows) -> tuple[pd.DataFrame, FloatArray]:
     """Entries inside the rows with weights of mean 1 and whether they are affected; E151 if they are not the rows'."""
-    inside = table[table["row"] >= 0].reset_index(drop=True)
-    row, yes = inside["row"].to_numpy(), (inside[outcome] == 1).to_numpy(float)
+    inside = table[table[ROW] >= 0].reset_index(drop=True)
+    row, yes = inside[ROW].to_numpy(), (inside[outcome] == 1).to_numpy(dtype=np.float64)
     children = inside["children"].to_numpy(float)
     count = np.bincount(row, children, len(rows)), np.bincount(row, children * yes, len(rows))
     totals = np.bincount(rows.country[row], inside["total"], len(rows.countries))
@@ -207,15 +209,16 @@ def _sums(table: pd.DataFrame, outcome: str, rows: RegressionRows) -> tuple[pd.D
         what, remedy = "the survey is not the one that was fitted", "give the survey that the fit was made of"
         raise InputError([Problem("E151", what, "source", len(inside), remedy)], "design adjustment")
     own = scale[rows.country[row]]
-    return inside.assign(total=inside["total"] * own, squares=inside["squares"] * own**2), yes
+    weighted = inside.assign(total=inside["total"] * own, squares=inside["squares"] * own**2)
+    return weighted, np.asarray(yes, dtype=np.float64)
 
 
 def _of_units(codebook: Codebook, table: pd.DataFrame, outcome: str, rows: RegressionRows) -> RegressionClusters:
     country = pd.Series(pd.Categorical(table[COUNTRY], categories=pd.Index(rows.countries.levels)))
-    labels = table[STRATUM] if STRATUM in table else None
+    labels = table.get(STRATUM)
     policy = codebook.design.lonely_psu
     inside, yes = _sums(table, outcome, rows)
-    held = (table["row"] >= 0).to_numpy()
+    held = (table[ROW] >= 0).to_numpy()
     if PSU in table:
         found = locate_units(country, labels, table[PSU], len(table), policy)
         strata, stratum, unit = found.strata, found.stratum, found.row_unit[held]
@@ -229,14 +232,14 @@ def _of_units(codebook: Codebook, table: pd.DataFrame, outcome: str, rows: Regre
         strata, group = settle(Strata(of_country, psus_in, names, policy))
         stratum, unit = np.arange(len(strata)), group[of_row][held]
         in_strata = np.unique(unit)
-        degrees = np.bincount(rows.country[inside["row"]], inside["children"], len(rows.countries))
+        degrees = np.bincount(rows.country[inside[ROW]], inside["children"], len(rows.countries))
     degrees = degrees - np.bincount(strata.country[in_strata], minlength=len(rows.countries))
     by_child, empty = PSU not in table, np.zeros(0)
     return RegressionClusters(
         units="children" if by_child else "PSUs",
         rows=len(rows),
         countries=len(rows.countries),
-        row=inside["row"].to_numpy(np.int64),
+        row=inside[ROW].to_numpy(np.int64),
         unit=np.asarray(unit, dtype=np.int64),
         yes=inside["total"].to_numpy(float) * yes,
         other=inside["total"].to_numpy(float) * (1 - yes),
@@ -258,9 +261,9 @@ def _of_replicates(codebook: Codebook, table: pd.DataFrame, outcome: str, rows: 
     every = table[columns].to_numpy(float)
     raise_if_stopping(check_replicates(ReplicateWeights(every, how), len(table)), "design adjustment")
     inside, yes = _sums(table, outcome, rows)
-    row = inside["row"].to_numpy(np.int64)
+    row = inside[ROW].to_numpy(np.int64)
     country = rows.country[row]
-    scale = np.bincount(rows.country, rows.n) / np.bincount(country, table.loc[table["row"] >= 0, "total"])
+    scale = np.bincount(rows.country, rows.n) / np.bincount(country, table.loc[table[ROW] >= 0, "total"])
     weights = inside[columns].to_numpy(float) * scale[country][:, None]
     degrees = [max(replicate_rank(weights[country == number]) - 1, 0) for number in range(len(rows.countries))]
 
