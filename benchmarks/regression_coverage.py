@@ -27,12 +27,11 @@ from scipy import special
 import riskmodels as rm
 from riskmodels.design.regression_clusters import regression_clusters
 from riskmodels.design.regression_rows import regression_rows
-from riskmodels.estimates.estimates import Estimates
 from riskmodels.estimates.regression import marginal_effects
 from riskmodels.fit.design_adjustment import design_adjusted
 from riskmodels.fit.regression import RegressionFit, fit_regression
 from riskmodels.models.regression_spec import RegressionSpec, Weights, regression_formula
-from riskmodels.provenance import hash_record, hashes_of_code, installed_versions
+from riskmodels.provenance import hash_record, hash_source, hashes_of_code, installed_versions
 from riskmodels.survey.codebook.records import Answers, Codebook, DesignColumns, Indicator, Variable
 from riskmodels.survey.readers import source_from_frame
 
@@ -143,9 +142,8 @@ def found_by(fit: RegressionFit, deviation: np.ndarray) -> dict[str, dict[str, l
     own = average[..., :1] + posterior["country_deviation"].to_numpy()[:, :, 0]
     girl, age = true_effects(deviation)
 
-    def effect(predictor: str, by: tuple[str, ...] = ()) -> Estimates:
-        return marginal_effects(fit, predictor, by)
-
+    # Countries are of one size, so the average over all children is that of the countries.
+    of_gender, of_age = (marginal_effects(fit, name, ("country",)).draws for name in ("gender", "age"))
     return {
         "intercept (population of countries)": placed(beta[..., :1], weights, INTERCEPT),
         "intercept (average of countries)": placed(average[..., :1], weights, INTERCEPT + deviation.mean()),
@@ -153,10 +151,10 @@ def found_by(fit: RegressionFit, deviation: np.ndarray) -> dict[str, dict[str, l
         "age": placed(beta[..., 2:3], weights, AGE),
         "country intercepts": placed(own, weights, INTERCEPT + deviation),
         "country SD": placed(posterior["country_sd"].to_numpy(), weights, SPREAD),
-        "marginal effect of gender": placed(effect("gender").draws, weights, girl.mean()),
-        "marginal effect of age": placed(effect("age").draws, weights, age.mean()),
-        "marginal effects of gender by country": placed(effect("gender", ("country",)).draws, weights, girl),
-        "marginal effects of age by country": placed(effect("age", ("country",)).draws, weights, age),
+        "marginal effect of gender": placed(of_gender.mean(axis=-1), weights, girl.mean()),
+        "marginal effect of age": placed(of_age.mean(axis=-1), weights, age.mean()),
+        "marginal effects of gender by country": placed(of_gender, weights, girl),
+        "marginal effects of age by country": placed(of_age, weights, age),
     }
 
 
@@ -224,7 +222,7 @@ def table(rows: list[dict[str, object]]) -> dict[str, dict[str, dict[str, object
 def main(surveys: int) -> None:
     """Run all surveys, print the table, store what was found."""
     started = time.perf_counter()
-    code = hash_record({**hashes_of_code(*CERTIFIES), "benchmark": Path(__file__).read_text()})
+    code = hash_record({**hashes_of_code(*CERTIFIES), "benchmark": hash_source(Path(__file__))})
     rows = list(surveys_with(code, surveys))
     found = table(rows)
     for fit, quantities in found.items():
