@@ -43,6 +43,7 @@ CERTIFIES = (
     "design/regression_rows.py",
     "estimates/regression.py",
     "fit/design_adjustment.py",
+    "fit/design_effects_pooled.py",
     "fit/laplace",
     "fit/regression.py",
     "models/latent_regression.py",

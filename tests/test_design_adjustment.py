@@ -16,12 +16,11 @@ from riskmodels.design.direct import ReplicateWeights, direct_total
 from riskmodels.design.regression_clusters import RegressionClusters, regression_clusters, score_covariance
 from riskmodels.design.regression_rows import regression_rows
 from riskmodels.fit.design_adjustment import (
-    LEAST,
     curvature,
     design_adjusted,
     least_moving_map,
-    pooled_design_effects,
 )
+from riskmodels.fit.design_effects_pooled import LEAST, pooled_design_effects
 from riskmodels.fit.regression import RegressionFit, fit_regression
 from riskmodels.models.regression_design import shared_design
 from riskmodels.models.regression_spec import RegressionSpec, regression_formula
