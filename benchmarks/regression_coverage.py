@@ -8,7 +8,7 @@ answer; weights undo both, and vary besides. Class effects follow the bridge dis
 population* are exactly linear in gender, age and country (Wang & Louis 2003, Biometrika 90, 765-775): the coefficients
 and average marginal effects that intervals must cover are known without error. Fits of ``y ~ gender + age + (1 |
 country)``: pseudo-likelihood, the same with design adjustment, effective counts; and for children drawn one by one,
-equal weights, the plain model. Each survey's figures are kept in results/runs, so that a run that was stopped goes on
+equal weights, the plain model. Each survey's figures are kept in out/, so that a run that was stopped goes on
 where it was, as long as the code has not changed. Writes benchmarks/results/regression_coverage.json.
 """
 
@@ -36,7 +36,8 @@ from riskmodels.survey.codebook.records import Answers, Codebook, DesignColumns,
 from riskmodels.survey.readers import source_from_frame
 
 HERE = Path(__file__).parent / "results"
-RESULTS, RUNS = HERE / "regression_coverage.json", HERE / "runs" / "regression_coverage.jsonl"
+RESULTS = HERE / "regression_coverage.json"
+RUNS = HERE.parents[1] / "out" / "regression_coverage.jsonl"
 CERTIFIES = (
     "design/direct",
     "design/regression_clusters.py",
