@@ -55,6 +55,8 @@ _HOME = {
     "fit_model": "fit.fit",
     "load_fit": "fit.store",
     "load_or_fit": "fit.store",
+    "load_or_fit_regression": "fit.store",
+    "load_regression": "fit.store",
     "load_pack": "reproduction.pack",
     "new_country_estimates": "estimates.new_country",
     "pack_path": "reproduction.pack",
