@@ -85,7 +85,7 @@ def test_disclosure_by_hand(disclosure: RegressionFamily, frame: pd.DataFrame) -
     assert shares[informal] == pytest.approx(share(exposed, family), abs=1e-12)
     assert shares["Told nobody"] == pytest.approx(share(exposed, exposed["GC_told_nobody"].eq(1)), abs=1e-12)
     peers = exposed[exposed[["GC_who_peer_known", "GC_who_peer_unknown"]].eq(1).any(axis=1)]
-    row = disclosure.shares().query("perpetrator == 'peer' and outcome == 'Told anyone'").iloc[0]
+    row = disclosure.shares().query("perpetrator == 'peer' and outcome == 'Told anyone, when a peer did it'").iloc[0]
     assert row["n"] == len(peers)
     assert row["direct"] == pytest.approx(share(peers, told.any(axis=1)), abs=1e-12)
 

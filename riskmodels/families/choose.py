@@ -135,12 +135,13 @@ def split_by_perpetrator(
 ) -> tuple[list[Outcome], list[Indicator]]:
     """The same outcomes among children who named a peer, and among those who named an adult."""
     found, made = [], []
+    kinds = {"peer": "a peer", "adult": "an adult"}
     for outcome in outcomes:
         whole = codebook.indicators[outcome.name]
         parts = [codebook.indicators[name] for name in whole.any_of] or [whole]
         gates = [_gate(codebook, part) for part in parts]
         by = {gate: by_perpetrator(codebook, gate, words) for gate in gates if gate is not None}
-        for kind in ("peer", "adult"):
+        for kind in kinds:
             if not by or not all(gate is not None and kind in by[gate] for gate in gates):
                 continue
             made += [by[gate][kind] for gate in by]
@@ -152,8 +153,8 @@ def split_by_perpetrator(
             made += own
             name = own[0].name if whole.any_of == () else f"{whole.name}.{kind}"
             made += [] if whole.any_of == () else [replace(whole, name=name, any_of=tuple(part.name for part in own))]
-            asked = f"{outcome.asked}, {'by a peer' if kind == 'peer' else 'by an adult'}"
-            found.append(replace(outcome, name=name, asked=asked, perpetrator=kind))
+            label, asked = f"{outcome.label}, when {kinds[kind]} did it", f"{outcome.asked}, by {kinds[kind]}"
+            found.append(replace(outcome, name=name, label=label, asked=asked, perpetrator=kind))
     return found, made
 
 

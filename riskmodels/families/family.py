@@ -14,7 +14,8 @@ from riskmodels.design.regression_rows import RegressionRows, regression_rows
 from riskmodels.errors import FitError, InputError, Problem
 from riskmodels.estimates.estimates import Estimates
 from riskmodels.estimates.regression import coefficient_estimates, marginal_effects
-from riskmodels.estimates.regression_shares import share_estimates
+from riskmodels.estimates.regression_shares import children_of, share_estimates
+from riskmodels.estimates.regression_words import coefficient_words, contrast_words
 from riskmodels.families.outcomes import Outcome, Outcomes
 from riskmodels.families.predictors import number_constants
 from riskmodels.fit.regression import RegressionFit, fit_regression
@@ -96,10 +97,18 @@ class RegressionFamily:
         """Whether the children are made up."""
         return any(fit.rows.synthetic for fit in self.fits.values())
 
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        """Predictors that all fits share; none where only the intercept was fitted."""
+        return next(iter(self.fits.values())).spec.predictors
+
     @cached_property
     def table(self) -> pd.DataFrame:
-        """Odds ratios of all outcomes, stacked; `coefficients()` gives them on the log scale, and other intervals."""
-        return self.coefficients(odds_ratios=True)
+        """Odds ratios of all outcomes, stacked (without predictors: the intercepts, log odds).
+
+        `coefficients()` gives them on the log scale, and with other intervals.
+        """
+        return self.coefficients(odds_ratios=bool(self.predictors))
 
     def coefficients(self, *, odds_ratios: bool = False, probability: float = 0.95) -> pd.DataFrame:
         """Coefficients (log odds) or odds ratios of all outcomes, one row per outcome and coefficient.
@@ -110,7 +119,7 @@ class RegressionFamily:
             `outcome`, `concept`, `perpetrator`, `asked`, then as in `coefficient_estimates`, with `n` (children who
             answered) and `passed` (the fit and this table's quantities passed the gate).
         """
-        return self._stacked(lambda fit: coefficient_estimates(fit, odds_ratios=odds_ratios, probability=probability))
+        return self._stacked(lambda fit: [coefficient_estimates(fit, odds_ratios=odds_ratios, probability=probability)])
 
     def marginal_effects(
         self, predictor: str | None = None, by: Sequence[str] = (), *, probability: float = 0.95
@@ -126,34 +135,26 @@ class RegressionFamily:
         probability
             Probability inside the intervals.
         """
-        some = next(iter(self.fits.values())).spec.predictors
-        chosen = [predictor] if predictor is not None else list(some)
-        parts = [
-            self._stacked(lambda fit, name=name: marginal_effects(fit, name, by, probability=probability))  # type: ignore[misc]
-            for name in chosen
-        ]
-        stacked = pd.concat(parts, ignore_index=True)
-        order = {outcome.label: place for place, outcome in enumerate(self.outcomes)}
-        place = [order[label] for label in stacked["outcome"]]
-        return stacked.assign(place=place).sort_values("place", kind="stable", ignore_index=True).drop(columns="place")
+        return self._stacked(
+            lambda fit: [
+                marginal_effects(fit, name, by, probability=probability)
+                for name in ([predictor] if predictor is not None else fit.spec.predictors)
+            ]
+        )
 
     def shares(self, by: Sequence[str] = (), *, probability: float = 0.95) -> pd.DataFrame:
         """Predicted and direct share of every outcome, by country or predictors with levels; n beside."""
-        return self._stacked(lambda fit: share_estimates(fit, by, probability=probability))
+        return self._stacked(lambda fit: [share_estimates(fit, by, probability=probability)])
 
-    def _stacked(self, ask: Callable[[RegressionFit], Estimates]) -> pd.DataFrame:
-        frames = []
-        for outcome in self.outcomes:
-            fit = self.fits[outcome.name]
-            found = ask(fit)
-            table = found.table
-            if "n" not in table:
-                table = table.assign(n=fit.rows.n.sum())
-            table = table.assign(passed=found.passed)
-            for place, name in enumerate(OUTCOME_COLUMNS):
-                table.insert(place, name, outcome.label if name == "outcome" else getattr(outcome, name))
-            frames.append(table)
-        return pd.concat(frames, ignore_index=True)
+    def _stacked(self, ask: Callable[[RegressionFit], list[Estimates]]) -> pd.DataFrame:
+        return pd.concat(
+            [
+                _shown(self.fits[outcome.name], found, outcome)
+                for outcome in self.outcomes
+                for found in ask(self.fits[outcome.name])
+            ],
+            ignore_index=True,
+        )
 
     def plot(self, kind: str = "odds ratios") -> Any:
         """Forest of all outcomes (internal: not cleared for release).
@@ -163,7 +164,7 @@ class RegressionFamily:
         kind
             ``"odds ratios"`` or ``"marginal effects"``.
         """
-        from riskmodels.report.figures_regression import plot_forest
+        from riskmodels.report.figures_forest import plot_forest
 
         table = self.table if kind == "odds ratios" else self.marginal_effects()
         return plot_forest(table, synthetic=self.synthetic)
@@ -180,14 +181,28 @@ class RegressionFamily:
         constants = "; ".join(
             f"{name} counted from {pair[0]:g}, per {pair[1]:g}" for name, pair in self.numbers.items()
         )
-        head = f"<p>{html.escape(self.name)} ~ {html.escape(self.formula)}. Odds ratios, 95 % intervals. {html.escape(constants)}</p>"
-        shown = self.table[
-            [*OUTCOME_COLUMNS, "coefficient", "n", "estimate", "low", "high", "probability_of_direction"]
-        ]
+        head = f"<p>{html.escape(self.name)} ~ {html.escape(self.formula)}. Odds ratios, medians and 95 % intervals. {html.escape(constants)}</p>"
+        shown = self.table[[*OUTCOME_COLUMNS, "words", "n", "median", "low", "high", "probability_of_direction"]]
         body = shown.to_html(index=False, float_format=lambda value: f"{value:.3g}")
         left = f"<p>Not fitted</p>{self.left_out.to_html(index=False)}" if len(self.left_out) else ""
         notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
         return banner + verdict + head + body + left + (f"<ul>{notes}</ul>" if notes else "")
+
+
+def _shown(fit: RegressionFit, found: Estimates, outcome: Outcome) -> pd.DataFrame:
+    """A table of one outcome with what the outcome is, words for its comparisons, n and the verdict."""
+    table = found.table.copy()
+    if "n" not in table:
+        table["n"] = children_of(fit, table)
+    name = "coefficient" if "coefficient" in table else "contrast" if "contrast" in table else ""
+    if name:
+        known = coefficient_words(fit)
+        words = [known.get(text) or contrast_words(fit, text) for text in table[name]]
+        table.insert(list(table.columns).index(name) + 1, "words", words)
+    table["passed"] = found.passed
+    for place, column in enumerate(OUTCOME_COLUMNS):
+        table.insert(place, column, outcome.label if column == "outcome" else getattr(outcome, column))
+    return table
 
 
 def family_spec(outcomes: Outcomes, predictors: str, varying: str, settings: FamilySettings) -> RegressionSpec:
