@@ -206,7 +206,7 @@ def direct(
 @app.command()
 def fit(
     study: StudyFile,
-    indicator: Indicators,
+    indicator: Indicators = "",
     by: By = "country",
     data: DataFile = None,
     base: BaseOption = "",
@@ -216,8 +216,20 @@ def fit(
         Path | None, typer.Option(help="CSV of children per country, or per group (then with a column per factor).")
     ] = None,
     store: Annotated[Path | None, typer.Option(help="Folder for the stored fit (confidential).")] = None,
+    model: Annotated[
+        str, typer.Option(help="A family of regressions: exposure, harm, disclosure or consequences.")
+    ] = "",
+    formula: Annotated[str, typer.Option(help='One regression, e.g. "any_risk ~ gender * age + (1 | country)".')] = "",
+    outcome: Annotated[
+        str, typer.Option(help="Outcomes of --model (disclosure: the indicators followed), separated by commas.")
+    ] = "",
+    predictors: Annotated[str, typer.Option(help='Predictors of --model, e.g. "gender * age".')] = "",
+    varying: Annotated[str, typer.Option(help="What varies by country, with --model.")] = "1 | country",
+    weights: Annotated[str, typer.Option(help="effective, pseudo or none, with --model or --formula.")] = "effective",
+    out: Annotated[Path | None, typer.Option(help="Folder for tables and figures of a regression.")] = None,
 ) -> None:
-    """Fit a prevalence model to a study and show direct and model estimates side by side."""
+    """Fit a prevalence model (--indicator), a family of regressions (--model) or one regression (--formula)."""
+    from riskmodels.cli_regression import RegressionCall, check_call, run_regression
     from riskmodels.estimates.prevalence import burden_estimates
     from riskmodels.fit.progress import show_progress
     from riskmodels.fit.sampler import SamplerSpec
@@ -226,12 +238,22 @@ def fit(
     from riskmodels.study import load_study
     from riskmodels.survey.population import read_population_table
 
+    sampler = SamplerSpec(engine=engine, seed=seed)  # type: ignore[arg-type]
+    call = RegressionCall(model, formula, tuple(_names(outcome)), predictors, varying, weights, out, store)
+    strange = [
+        *(["--population"] if population is not None else []),
+        *(["--by"] if by != "country" else []),
+        *(["--base"] if base else []),
+    ]
+    check_call(call, _names(indicator), strange)
+    if not indicator:
+        run_regression(study, data, call, sampler, _console)
+        return
     loaded = load_study(study, data=data)
     if population is not None:
         invented = tuple(loaded.survey.codebook.design.countries.values()) if loaded.survey.codebook.synthetic else ()
         loaded = replace(loaded, population=read_population_table(population, countries=invented))
     console = _console(loaded.survey.codebook.synthetic)
-    sampler = SamplerSpec(engine=engine, seed=seed)  # type: ignore[arg-type]
     with show_progress(console) as progress:
         result = loaded.prevalence(_names(indicator), _names(by), base=_base(base), sampler=sampler, progress=progress)
     estimates = result.estimates([name for name in _names(by) if name in result.fit.cells.names])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,17 @@ from riskmodels.errors import Problem
 from riskmodels.estimates.estimates import Estimates
 from riskmodels.estimates.population_match import match_population
 from riskmodels.estimates.prevalence import prevalence_estimates
+from riskmodels.families.choose import disclosure_outcomes, exposure_outcomes, harm_outcomes
+from riskmodels.families.consequences import consequence_outcomes
+from riskmodels.families.family import FamilySettings, RegressionFamily, fit_family
+from riskmodels.families.predictors import default_predictors, harm_predictors
+from riskmodels.families.words import OptionWords
 from riskmodels.fit.fit import Fit, fit_model
 from riskmodels.fit.regression import RegressionFit, fit_regression
 from riskmodels.fit.sampler import Progress, SamplerSpec, no_progress
 from riskmodels.models.regression_spec import RegressionSpec, regression_formula
 from riskmodels.models.specs import PrevalenceSpec
+from riskmodels.survey.codebook.records import Codebook
 from riskmodels.survey.population import PopulationFrame
 from riskmodels.survey.survey import Survey, read_survey, survey_from_frame
 from riskmodels.vocabulary import COUNTRY, DEFAULT_PROBABILITY, Base
@@ -190,6 +196,119 @@ class Study:
         spec = regression_formula(model) if isinstance(model, str) else model
         rows = regression_rows(self.survey.codebook, self.survey.source, spec.outcome, spec.predictors, base=spec.base)
         return fit_regression(rows, spec, sampler, progress=progress)
+
+    def exposure(
+        self,
+        outcomes: Sequence[str] | None = None,
+        predictors: str | None = None,
+        varying: str = f"1 | {COUNTRY}",
+        *,
+        split: bool = True,
+        words: OptionWords | None = None,
+        settings: FamilySettings | None = None,
+        sampler: SamplerSpec | None = None,
+        progress: Progress = no_progress,
+    ) -> RegressionFamily:
+        """Who is exposed: one regression per risk, and per risk by a peer and by an adult, among all children.
+
+        Parameters
+        ----------
+        outcomes
+            Indicators; by default every sensitive one put to all children.
+        predictors, varying
+            Right side of the formula, e.g. ``"gender * age"`` (the default) and ``"1 + gender | country"``.
+        split
+            Whether peers and adults are shown apart too, where the study asked who did it.
+        words, settings
+            How options are sorted by their names; bases, weights, priors and constants of all fits.
+        sampler, progress
+            As in `prevalence`.
+
+        Returns
+        -------
+        RegressionFamily
+            `.table` (odds ratios), `.marginal_effects("gender")`, `.shares(by=["country"])`, `.left_out`, `.plot()`.
+        """
+        found = exposure_outcomes(self._codebook, outcomes, split=split, words=words)
+        right = predictors or default_predictors(self._codebook)
+        return fit_family("exposure", found, self.survey.source, right, varying, settings, sampler, progress)
+
+    def harm(
+        self,
+        outcomes: Sequence[str] | None = None,
+        predictors: str | None = None,
+        varying: str = f"1 | {COUNTRY}",
+        *,
+        split: bool = True,
+        cuts: Mapping[str, float] | None = None,
+        words: OptionWords | None = None,
+        settings: FamilySettings | None = None,
+        sampler: SamplerSpec | None = None,
+        progress: Progress = no_progress,
+    ) -> RegressionFamily:
+        """Who is harmed: how bad it was among the exposed, step by step, beside who was exposed at all.
+
+        As `exposure`. `outcomes` are questions put to the exposed (by default those whose name has one of `words.harm`),
+        `cuts` says from which value on a number counts as harm, `predictors` are by default gender, age,
+        socio-economic group, disability, self-efficacy and psychological difficulties, as far as declared.
+        Rows of concept ``risk`` (all children) and ``harm`` (the exposed only) answer different questions.
+        """
+        found = harm_outcomes(self._codebook, outcomes, split=split, words=words, cuts=cuts)
+        right = predictors or harm_predictors(self._codebook)
+        return fit_family("harm", found, self.survey.source, right, varying, settings, sampler, progress)
+
+    def disclosure(
+        self,
+        of: str | Sequence[str] | None = None,
+        predictors: str | None = None,
+        varying: str = f"1 | {COUNTRY}",
+        *,
+        told: Sequence[str] | None = None,
+        split: bool = True,
+        words: OptionWords | None = None,
+        settings: FamilySettings | None = None,
+        sampler: SamplerSpec | None = None,
+        progress: Progress = no_progress,
+    ) -> RegressionFamily:
+        """Who tells: anyone, a formal source, an informal source, each of them, nobody; among the exposed.
+
+        As `exposure`. `of` names the indicators whose follow-up ``told`` is meant (all that have one by default),
+        `told` the options where they are not a follow-up (by default indicators named ``told_...`` and
+        ``did_not_disclose``). `words` says which are formal and which informal, `.notes` how they were sorted.
+        """
+        found = disclosure_outcomes(self._codebook, of, told=told, split=split, words=words)
+        right = predictors or default_predictors(self._codebook)
+        return fit_family("disclosure", found, self.survey.source, right, varying, settings, sampler, progress)
+
+    def consequences(
+        self,
+        outcomes: Sequence[str] | None = None,
+        predictors: str | None = None,
+        varying: str = f"1 | {COUNTRY}",
+        *,
+        of: str | None = None,
+        split: bool = True,
+        cuts: Mapping[str, float] | None = None,
+        words: OptionWords | None = None,
+        settings: FamilySettings | None = None,
+        sampler: SamplerSpec | None = None,
+        progress: Progress = no_progress,
+    ) -> RegressionFamily:
+        """How children fare (well-being, school, social life) against having told someone and having support.
+
+        As `harm`. `of` names the indicator whose follow-up ``told`` is meant; `predictors` are by default
+        ``told_someone``, variables about support, gender and age. Associations among the exposed, not effects of
+        telling.
+        """
+        found, default = consequence_outcomes(self._codebook, of, outcomes, split=split, words=words, cuts=cuts)
+        right = predictors or default
+        return fit_family("consequences", found, self.survey.source, right, varying, settings, sampler, progress)
+
+    @property
+    def _codebook(self) -> Codebook:
+        """The codebook of a survey that can be used."""
+        self.survey.require_usable()
+        return self.survey.codebook
 
     def __repr__(self) -> str:
         """Say what it is, never what is in it."""

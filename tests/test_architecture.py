@@ -24,7 +24,9 @@ ROOMS = [
     "report",
     "sensitivity",
     "reproduction",
+    "families",
     "study",
+    "cli_regression",
     "cli",
 ]
 ROOT = Path(rm.__file__).parent
