@@ -121,7 +121,7 @@ def test_leaving_out_a_child_is_refitting_without_it() -> None:
         less = np.zeros(len(rows))
         less[row] = 1.0
         fit = fit_regression(replace(rows, n=rows.n - less, yes=rows.yes - less * answer), INTERCEPTS, MANY)
-        share = predicted_shares(fit, rows.values)[..., [row]]
+        share = predicted_shares(fit, rows.values)["yes"][..., [row]]
         share = share if answer else 1 - share
         mean = float(np.einsum("cs,csq->q", fit.weights, share)[0])
         exact.append(np.log(mean))
@@ -140,7 +140,7 @@ def test_agreement_with_arviz_on_one_row_per_child() -> None:
     spec = regression_formula("y ~ gender + (1 | country)", weights="none")
     fit = as_equal_draws(fit_regression(rows, spec, FAST))
     found = leave_one_out(fit, relative_efficiency=1.0)
-    share = predicted_shares(fit, rows.values)
+    share = predicted_shares(fit, rows.values)["yes"]
     child = np.repeat(np.tile([0, 1], len(rows)), np.stack([rows.n - rows.yes, rows.yes], axis=1).ravel().astype(int))
     row = np.repeat(np.arange(len(rows)), rows.n.astype(int))
     each = np.log(np.where(child == 1, share[..., row], 1 - share[..., row]))

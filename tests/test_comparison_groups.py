@@ -113,7 +113,7 @@ def test_a_cluster_of_a_known_country_keeps_the_countrys_effects() -> None:
     at = label == place
     fit = fit_regression(some_rows(rows, ~at), INTERCEPTS, FAST)
     here = np.flatnonzero(fit.rows.country == rows.country[at][0])[0]
-    share = predicted_shares(fit, fit.rows.values)[..., here]
+    share = predicted_shares(fit, fit.rows.values)["yes"][..., here]
     density = share ** rows.yes[at] * (1 - share) ** (rows.n - rows.yes)[at]
     assert found.joint[place] == pytest.approx(np.log((fit.weights * density).sum()), abs=1e-9)
 

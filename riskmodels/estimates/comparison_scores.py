@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from riskmodels.design.ordered_outcome import refuse_ordered
 from riskmodels.design.regression_rows import RegressionRows
 from riskmodels.fit.checks import CheckResult
 from riskmodels.fit.regression import RegressionFit
@@ -72,6 +73,7 @@ def answer_counts(rows: RegressionRows, spec: RegressionSpec) -> tuple[FloatArra
     Squared weights are known per row, not per answer: what exceeds equal weights within an answer is shared out by
     children.
     """
+    refuse_ordered(rows.outcome_levels, "comparison of models")
     children = np.stack([rows.n - rows.yes, rows.yes], axis=1)
     yes, n = counts_of(rows, spec)
     mass = np.where(children > 0, np.stack([n - yes, yes], axis=1), 0.0)

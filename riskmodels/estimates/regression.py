@@ -102,12 +102,12 @@ def predicted_shares(fit: RegressionFit, values: Mapping[str, FloatArray]) -> di
     return {label: edges[k] - edges[k + 1] for k, label in enumerate(fit.rows.outcome_levels.labels)}
 
 
-def _with_level(fit: RegressionFit, labels: pd.DataFrame, level: str) -> pd.DataFrame:
+def with_level(fit: RegressionFit, labels: pd.DataFrame, level: str) -> pd.DataFrame:
     """Name the level of an ordered outcome; nothing to add to a yes/no outcome."""
     return labels if fit.rows.outcome_levels is None else labels.assign(level=level)
 
 
-def _standardised(fit: RegressionFit, rows: FloatArray, by: Sequence[str]) -> tuple[pd.DataFrame, FloatArray]:
+def standardised(fit: RegressionFit, rows: FloatArray, by: Sequence[str]) -> tuple[pd.DataFrame, FloatArray]:
     """Average over children (by weight) overall, or per country or level of a predictor."""
     weight = fit.rows.weight
     unknown = [name for name in by if name != COUNTRY and name not in fit.rows.factors]
@@ -194,9 +194,9 @@ def prediction_estimates(
         chosen = dict(zip(at, combination if isinstance(combination, tuple) else (combination,), strict=True))
         fixed = {name: np.full(len(fit.rows), _position(fit, name, value)) for name, value in chosen.items()}
         for level, shares in predicted_shares(fit, {**fit.rows.values, **fixed}).items():
-            labels, draws = _standardised(fit, shares, by)
+            labels, draws = standardised(fit, shares, by)
             at_values = {f"at {name}": str(value) for name, value in chosen.items()}
-            frames.append(_with_level(fit, labels.assign(**at_values), level))
+            frames.append(with_level(fit, labels.assign(**at_values), level))
             parts.append(draws)
     labels = pd.concat(frames, ignore_index=True)
     return make_estimates(
@@ -272,8 +272,8 @@ def _effects(
     frames, parts = [], []
     for contrast, changes in contrasts.items():
         for level, change in changes.items():
-            labels, draws = _standardised(fit, change, by)
-            frames.append(_with_level(fit, labels.assign(contrast=contrast), level))
+            labels, draws = standardised(fit, change, by)
+            frames.append(with_level(fit, labels.assign(contrast=contrast), level))
             parts.append(draws)
     return make_estimates(
         fit,

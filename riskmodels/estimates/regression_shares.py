@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from riskmodels.estimates.estimates import Estimates, make_estimates
-from riskmodels.estimates.regression import _standardised, predicted_shares
+from riskmodels.estimates.regression import YES, predicted_shares, standardised, with_level
 from riskmodels.fit.regression import RegressionFit
 from riskmodels.vocabulary import COUNTRY, DEFAULT_INTERVAL, DEFAULT_PROBABILITY, IntervalKind
 
@@ -39,7 +39,8 @@ def share_estimates(
         (`marginal_effects` compares children alike in all else).
     """
     rows = fit.rows
-    labels, draws = _standardised(fit, predicted_shares(fit, rows.values), by)
+    predicted = predicted_shares(fit, rows.values)
+    weight_of = _weights_of_levels(fit)
     places = [rows.country if name == COUNTRY else rows.values[name].astype(np.int64) for name in by]
     keys = np.column_stack(places) if places else np.zeros((len(rows), 1), dtype=np.int64)
     groups, of_row = np.unique(keys, axis=0, return_inverse=True)
@@ -48,10 +49,29 @@ def share_estimates(
     def total(values: np.ndarray) -> np.ndarray:
         return np.bincount(of_row, weights=values, minlength=len(groups))
 
-    direct = pd.DataFrame({"n": total(rows.n), "direct": total(rows.weight_yes) / total(rows.weight)})
+    labels, parts, direct = [], [], []
+    for level, shares in predicted.items():
+        words, draws = standardised(fit, shares, by)
+        labels.append(with_level(fit, words, level))
+        parts.append(draws)
+        direct.append(pd.DataFrame({"n": total(rows.n), "direct": total(weight_of[level]) / total(rows.weight)}))
     return make_estimates(
-        fit, labels, draws, quantity="predicted share", probability=probability, interval=interval, direct=direct
+        fit,
+        pd.concat(labels, ignore_index=True),
+        np.concatenate(parts, axis=-1),
+        quantity="predicted share",
+        probability=probability,
+        interval=interval,
+        direct=pd.concat(direct, ignore_index=True),
     )
+
+
+def _weights_of_levels(fit: RegressionFit) -> dict[str, np.ndarray]:
+    """Sums of weights per row, by level of an ordered outcome; of the affected else."""
+    rows = fit.rows
+    if rows.outcome_levels is None or rows.weight_counts is None:
+        return {YES: rows.weight_yes}
+    return dict(zip(rows.outcome_levels.labels, rows.weight_counts.T, strict=True))
 
 
 def children_of(fit: RegressionFit, table: pd.DataFrame) -> pd.Series:

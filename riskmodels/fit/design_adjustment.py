@@ -47,6 +47,7 @@ import numpy.typing as npt
 import xarray as xr
 from scipy import linalg, special
 
+from riskmodels.design.ordered_outcome import refuse_ordered
 from riskmodels.design.regression_clusters import RegressionClusters, score_covariance
 from riskmodels.errors import InputError, Problem
 from riskmodels.fit.checks import CheckResult, check_convergence, check_weighted
@@ -296,7 +297,8 @@ def design_adjusted(fit: RegressionFit, clusters: RegressionClusters) -> Regress
     Examples
     --------
     >>> import riskmodels as rm
-    >>> from riskmodels.design.regression_clusters import regression_clusters
+    >>> from riskmodels.design.ordered_outcome import refuse_ordered
+    from riskmodels.design.regression_clusters import regression_clusters
     >>> from riskmodels.fit.design_adjustment import design_adjusted
     >>> from riskmodels.models.regression_spec import regression_formula
     >>> study = rm.load_study("data/synthetic/invented/study.toml")
@@ -310,6 +312,7 @@ def design_adjusted(fit: RegressionFit, clusters: RegressionClusters) -> Regress
     ----------
     Williams & Savitsky 2021, International Statistical Review 89, 72-107.
     """
+    refuse_ordered(fit.rows.outcome_levels, "the adjustment for the design")
     _check(fit, clusters)
     found = curvature(fit, clusters)
     posterior = _moved(fit, least_moving_map(found.bread, found.meat), _place(fit))
