@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from riskmodels.errors import InputError
@@ -188,7 +188,11 @@ COLUMNS = st.builds(
 )
 
 
+ZERO_TWICE = ColumnInfo("v", "", value_labels={0.0: "", 1.0: "one"}, missing_codes=("0",), numeric=False, measure="")
+
+
 @settings(max_examples=150, deadline=None)
+@example([ZERO_TWICE], False)
 @given(st.lists(COLUMNS, max_size=6, unique_by=lambda column: column.name), st.booleans())
 def test_any_file_gives_a_draft_that_reads(columns: list[ColumnInfo], grouped: bool) -> None:
     sets = {"$r\n1": tuple(column.name for column in columns[:3])} if grouped else {}

@@ -176,7 +176,7 @@ def _column(column: ColumnInfo, counts: Mapping[str, Mapping[Code, int]] | None,
 def _read(column: ColumnInfo, counts: Mapping[Code, int] | None) -> _Reading:
     """Part the value labels into answers and kinds of missing; only marked or labelled codes are named."""
     reading = _Reading()
-    marked = {_code(code) for code in column.missing_codes}
+    marked = {same_code(code): code for code in map(_code, column.missing_codes) if code is not None}
     labelled: dict[Code, str] = {}
     seen: set[str] = set()
     for raw, label in column.value_labels.items():
@@ -188,25 +188,26 @@ def _read(column: ColumnInfo, counts: Mapping[Code, int] | None) -> _Reading:
             labelled[code] = _clean(label)
     for code, label in labelled.items():
         kind = guess.missing_kind_of(label)
-        if kind is None and code in marked:
+        if kind is None and same_code(code) in marked:
             kind = "system_missing"
             reading.remarks.append(f"TODO: {code} ({shown(label)}) is marked missing in the file: which kind?")
         if kind is None:
             reading.answers.append((code, label))
         else:
             reading.missing.setdefault(kind, []).append(code)
-    for code in sorted((code for code in marked if code is not None and code not in labelled), key=str):
+    for code in sorted((code for text, code in marked.items() if text not in seen), key=str):
         reading.missing.setdefault("system_missing", []).append(code)
         reading.remarks.append(f"TODO: {code} is marked missing in the file and has no label: which kind?")
-    _look_for_unlabelled(column, reading, {*labelled, *marked}, counts)
+    _look_for_unlabelled(column, reading, {*seen, *marked}, counts)
     return reading
 
 
 def _look_for_unlabelled(
-    column: ColumnInfo, reading: _Reading, known: set[Code | None], counts: Mapping[Code, int] | None
+    column: ColumnInfo, reading: _Reading, known: set[str], counts: Mapping[Code, int] | None
 ) -> None:
     """Take labels at the ends of a number for what they are; warn where codes lack a label."""
-    held = {_code(code) for code, rows in (counts or {}).items() if rows > 0} - {None, ""}
+    codes = [_code(code) for code, rows in (counts or {}).items() if rows > 0]
+    held = {same_code(code) for code in codes if code not in (None, "")}
     unlabelled = len(held - known)
     if column.numeric and reading.answers and unlabelled > len(reading.answers):
         reading.answers.clear()
