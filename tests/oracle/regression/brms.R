@@ -20,7 +20,7 @@ call <- quote(brm(
   formula, data = cells, family = bernoulli(), prior = priors,
   chains = 4, iter = 6000, warmup = 1000, seed = 1, cores = 1, refresh = 0, control = list(adapt_delta = 0.95)
 ))
-seconds <- system.time(fit <- eval(call))[["elapsed"]]
+seconds <- system.time(fit <- eval(call))
 
 draws <- as.matrix(fit)
 coefficients <- at_references(draws[, "b_Intercept"], draws[, c("b_girl_centred", "b_age_centred", "b_girl_x_age_centred")], cells)
@@ -32,5 +32,5 @@ if (ncol(correlations)) colnames(correlations) <- pair_names(function(a, b) spri
 write_regression(fit, fit$fit, list(
   model = model, formula = paste(trimws(deparse(fit$formula$formula, width.cutoff = 500)), collapse = " "), call = call,
   priors = as.list(setNames(priors$prior, paste0(priors$class, ifelse(nzchar(priors$coef), paste0(" ", priors$coef), "")))),
-  means = as.list(means_over_children(cells)), total_seconds = seconds
+  means = as.list(means_over_children(cells)), seconds = seconds
 ), coefficients, sds, correlations, sprintf("tests/oracle/regression/brms_%s.json", model))

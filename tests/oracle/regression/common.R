@@ -49,8 +49,9 @@ write_regression <- function(fit, stanfit, about, coefficients, sds, correlation
     chains = length(nuts), draws = nrow(coefficients),
     divergent = sum(sapply(nuts, function(x) sum(x[, "divergent__"]))), largest_treedepth = max(sapply(nuts, function(x) max(x[, "treedepth__"]))),
     mean_leapfrogs = mean(sapply(nuts, function(x) mean(x[, "n_leapfrog__"]))),
-    seconds = list(total = about$total_seconds, warmup = sum(sampled[, "warmup"]), sampling = sum(sampled[, "sample"]),
-                   compile_and_other = about$total_seconds - sum(sampled))
+    # Stan's clock counts CPU seconds; the compiler is a child process; elapsed is what passed on a machine with other work.
+    seconds = list(elapsed = about$seconds[["elapsed"]], cpu = sum(about$seconds[c("user.self", "sys.self", "user.child", "sys.child")]),
+                   compiler_cpu = sum(about$seconds[c("user.child", "sys.child")]), warmup_cpu = sum(sampled[, "warmup"]), sampling_cpu = sum(sampled[, "sample"]))
   )
   columns <- function(x) if (length(x)) summarise_columns(x, 4) else setNames(list(), character(0))
   record <- c(record, list(coefficient = columns(coefficients), country_sd = columns(sds), country_correlation = columns(correlations)))
