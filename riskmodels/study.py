@@ -15,6 +15,7 @@ from riskmodels.design.collapse import collapse
 from riskmodels.design.direct import Interval
 from riskmodels.design.domains import direct_by_replicates, direct_estimates
 from riskmodels.design.patterns import Patterns, count_patterns
+from riskmodels.design.predictor_loss import predictor_loss
 from riskmodels.design.regression_rows import regression_rows
 from riskmodels.design.survey_cells import cells_of_survey
 from riskmodels.design.totals import SurveyTotals
@@ -196,6 +197,22 @@ class Study:
         spec = regression_formula(model) if isinstance(model, str) else model
         rows = regression_rows(self.survey.codebook, self.survey.source, spec.outcome, spec.predictors, base=spec.base)
         return fit_regression(rows, spec, sampler, progress=progress)
+
+    def rows_lost(self, model: str | RegressionSpec) -> pd.DataFrame:
+        """Children whom a regression leaves out because a predictor is missing, per predictor, raw and weighted.
+
+        Parameters
+        ----------
+        model
+            As in `regression`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As `predictor_loss`; draw it with `plot_missing`.
+        """
+        spec = regression_formula(model) if isinstance(model, str) else model
+        return predictor_loss(self._codebook, self.survey.source, spec.outcome, spec.predictors, base=spec.base)
 
     def exposure(
         self,

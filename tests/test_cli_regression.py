@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import riskmodels as rm
+from riskmodels.cli import main
 from riskmodels.cli_regression import RegressionCall, check_call, write_family
 from riskmodels.families.family import RegressionFamily
 from tests.test_study import command
@@ -93,12 +95,21 @@ def test_a_formula_is_the_regression_of_that_formula() -> None:
         (("--model", "exposure", "--weights", "some"), "E195"),
     ],
 )
-def test_faults_end_with_2(words: tuple[str, ...], says: str, tmp_path: Path) -> None:
+def test_faults_end_with_2(
+    words: tuple[str, ...],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     out = () if "--indicator" in words else ("--out", str(tmp_path / "o"))
-    ended = command("fit", *BOOK, *words, *out)
-    assert ended.returncode == 2, ended.stdout
-    assert says in ended.stderr
-    assert "Traceback" not in ended.stderr
+    monkeypatch.setattr(sys, "argv", ["riskmodels", "fit", *BOOK, *words, *out])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert says in told
+    assert "Traceback" not in told
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from dataclasses import replace
 from pathlib import Path
 
@@ -283,3 +284,14 @@ def test_a_family_shows_what_it_is(disclosure: RegressionFamily) -> None:
     assert "E147" in page
     assert "age counted from 14.5" in page
     assert "formal: Teacher, Police, Helpline" in page
+
+
+def test_the_examples_of_the_page_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(rm.__file__).parents[1]
+    monkeypatch.chdir(root)
+    options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    found = doctest.testfile(
+        str(root / "docs" / "regression.md"), module_relative=False, optionflags=options, encoding="utf-8"
+    )
+    assert found.attempted >= 10
+    assert found.failed == 0

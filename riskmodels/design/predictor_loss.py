@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from riskmodels.design.regression_rows import regression_rows
+from riskmodels.errors import InputError, Problem
 from riskmodels.survey.codebook.records import Codebook
 from riskmodels.survey.source import SourceTable
 from riskmodels.vocabulary import Base
@@ -43,6 +44,11 @@ def predictor_loss(
     InputError
         As `regression_rows`.
     """
+    if not predictors:
+        remedy = "name predictors"
+        raise InputError(
+            [Problem("E195", "no predictor can be missing where there is none", outcome, 0, remedy)], "rows lost"
+        )
     found = []
     for names in ([name] for name in predictors):
         found.append(_lost(codebook, source, outcome, names, base))
