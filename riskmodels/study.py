@@ -16,61 +16,30 @@ from riskmodels.design.direct import Interval
 from riskmodels.design.domains import direct_by_replicates, direct_estimates
 from riskmodels.design.patterns import Patterns, count_patterns
 from riskmodels.design.predictor_loss import predictor_loss
+from riskmodels.design.regression_clusters import regression_clusters
 from riskmodels.design.regression_rows import regression_rows
 from riskmodels.design.survey_cells import cells_of_survey
 from riskmodels.design.totals import SurveyTotals
 from riskmodels.errors import Problem
-from riskmodels.estimates.estimates import Estimates
+from riskmodels.estimates.comparison import Comparison, common_rows, compare_models
 from riskmodels.estimates.population_match import match_population
-from riskmodels.estimates.prevalence import prevalence_estimates
 from riskmodels.families.choose import disclosure_outcomes, exposure_outcomes, harm_outcomes
 from riskmodels.families.consequences import consequence_outcomes
 from riskmodels.families.family import FamilySettings, RegressionFamily, fit_family
 from riskmodels.families.predictors import default_predictors, harm_predictors
 from riskmodels.families.words import OptionWords
-from riskmodels.fit.fit import Fit, fit_model
+from riskmodels.fit.design_adjustment import design_adjusted
+from riskmodels.fit.fit import fit_model
+from riskmodels.fit.imputed import IMPUTATIONS, PooledRegressionFit, impute_and_fit
 from riskmodels.fit.regression import RegressionFit, fit_regression
 from riskmodels.fit.sampler import Progress, SamplerSpec, no_progress
 from riskmodels.models.regression_spec import RegressionSpec, regression_formula
 from riskmodels.models.specs import PrevalenceSpec
+from riskmodels.prevalence_result import PrevalenceResult
 from riskmodels.survey.codebook.records import Codebook
 from riskmodels.survey.population import PopulationFrame
 from riskmodels.survey.survey import Survey, read_survey, survey_from_frame
-from riskmodels.vocabulary import COUNTRY, DEFAULT_PROBABILITY, Base
-
-
-@dataclass(frozen=True, eq=False)
-class PrevalenceResult:
-    """A fitted prevalence model of a study.
-
-    Parameters
-    ----------
-    fit
-        The checked fit; read `fit.passed` first.
-    population
-        Children per country or cell, for estimates that pool them.
-    """
-
-    fit: Fit
-    population: PopulationFrame | None = None
-
-    def estimates(self, by: Sequence[str] = (COUNTRY,), *, probability: float = DEFAULT_PROBABILITY) -> Estimates:
-        """How common, by any factors of the fit; direct and model estimate side by side."""
-        return prevalence_estimates(self.fit, by, population=self.population, probability=probability)
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """Estimates by country."""
-        return self.estimates().table
-
-    def plot(self, by: str | None = None) -> Any:
-        """Forest plot by country with the shrinkage visible (internal: not cleared for release)."""
-        from riskmodels.report.figures import plot_internal
-
-        return plot_internal(self.estimates((COUNTRY,) if by is None else (COUNTRY, by)))
-
-    def _repr_html_(self) -> str:
-        return self.fit._repr_html_() + self.estimates()._repr_html_()
+from riskmodels.vocabulary import COUNTRY, Base
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,26 +146,77 @@ class Study:
         return PrevalenceResult(fit_model(cells, chosen, sampler, progress=progress), self.population)
 
     def regression(
-        self, model: str | RegressionSpec, *, sampler: SamplerSpec | None = None, progress: Progress = no_progress
+        self,
+        model: str | RegressionSpec,
+        *,
+        design_adjust: bool = False,
+        sampler: SamplerSpec | None = None,
+        progress: Progress = no_progress,
     ) -> RegressionFit:
-        """Who is affected: a hierarchical logistic regression.
+        """Who is affected: a hierarchical regression of a yes/no outcome, or of an ordered one.
 
         Parameters
         ----------
         model
             A formula such as ``"any_risk ~ gender * age + (1 + gender | country)"``, or a `RegressionSpec`.
+        design_adjust
+            Adjust a fit with ``weights="pseudo"`` for clusters, strata and unequal weights.
         sampler, progress
             As in `prevalence`.
 
         Returns
         -------
         RegressionFit
-            For `coefficient_estimates`, `marginal_effects` and `prediction_estimates`.
+            For `coefficient_estimates`, `marginal_effects` and `prediction_estimates`; only children who answered every
+            predictor (`imputed_regression` fills gaps).
         """
-        self.survey.require_usable()
         spec = regression_formula(model) if isinstance(model, str) else model
-        rows = regression_rows(self.survey.codebook, self.survey.source, spec.outcome, spec.predictors, base=spec.base)
-        return fit_regression(rows, spec, sampler, progress=progress)
+        codebook, source, asked = self._codebook, self.survey.source, spec.predictors
+        rows = regression_rows(codebook, source, spec.outcome, asked, base=spec.base, monotonic=spec.monotonic)
+        fit = fit_regression(rows, spec, sampler, progress=progress)
+        if not design_adjust:
+            return fit
+        return design_adjusted(fit, regression_clusters(codebook, source, spec.outcome, rows))
+
+    def imputed_regression(
+        self,
+        model: str | RegressionSpec,
+        imputations: int | Sequence[pd.DataFrame] = IMPUTATIONS,
+        *,
+        sampler: SamplerSpec | None = None,
+        progress: Progress = no_progress,
+    ) -> PooledRegressionFit:
+        """Who is affected, missing predictors filled several times: `.fits`, `.complete_case` and `.missing` beside.
+
+        Parameters
+        ----------
+        model, sampler, progress
+            As in `regression`.
+        imputations
+            How many sets to draw; or completed copies of the survey made elsewhere.
+
+        Returns
+        -------
+        PooledRegressionFit
+            For `imputed_coefficients` (complete cases and the fraction of missing information beside) and, for anything
+            else, `pooled_estimates`.
+        """
+        spec = regression_formula(model) if isinstance(model, str) else model
+        return impute_and_fit(
+            self._codebook, self.survey.source, spec, imputations=imputations, sampler=sampler, progress=progress
+        )
+
+    def compare(
+        self,
+        models: Mapping[str, str | RegressionSpec],
+        *,
+        sampler: SamplerSpec | None = None,
+        progress: Progress = no_progress,
+    ) -> Comparison:
+        """Which of several regressions of one outcome predicts a child best, on the same children; stacking weights."""
+        specs = {name: regression_formula(one) if isinstance(one, str) else one for name, one in models.items()}
+        rows = common_rows(self._codebook, self.survey.source, list(specs.values()))
+        return compare_models({n: fit_regression(rows, one, sampler, progress=progress) for n, one in specs.items()})
 
     def rows_lost(self, model: str | RegressionSpec) -> pd.DataFrame:
         """Children whom a regression leaves out because a predictor is missing, per predictor, raw and weighted.

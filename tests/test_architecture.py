@@ -25,6 +25,7 @@ ROOMS = [
     "sensitivity",
     "reproduction",
     "families",
+    "prevalence_result",
     "study",
     "cli_regression",
     "cli",

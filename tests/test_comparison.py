@@ -24,9 +24,9 @@ from riskmodels.estimates.comparison import (
     screen_slopes,
     stacking_weights,
 )
-from riskmodels.estimates.comparison_groups import some_rows
-from riskmodels.estimates.comparison_psis import smoothed_ratios, tail_length
-from riskmodels.estimates.comparison_scores import answer_counts
+from riskmodels.estimates.comparison.groups import some_rows
+from riskmodels.estimates.comparison.scores import answer_counts
+from riskmodels.estimates.comparison.smoothing import smoothed_ratios, tail_length
 from riskmodels.estimates.regression import predicted_shares
 from riskmodels.fit.regression import RegressionFit, fit_regression
 from riskmodels.fit.weighting import effective_draws

@@ -10,10 +10,10 @@ from scipy import special, stats
 
 from riskmodels.design.regression_rows import RegressionRows
 from riskmodels.estimates.comparison import grouped_cross_validation
-from riskmodels.estimates.comparison_groups import some_rows
-from riskmodels.estimates.comparison_held_out import unseen_country
-from riskmodels.estimates.comparison_new_country import UnseenCountry, log_likelihood, shares_of_a_new_country
-from riskmodels.estimates.comparison_scores import answer_counts
+from riskmodels.estimates.comparison.groups import some_rows
+from riskmodels.estimates.comparison.held_out import unseen_country
+from riskmodels.estimates.comparison.new_country import UnseenCountry, log_likelihood, shares_of_a_new_country
+from riskmodels.estimates.comparison.scores import answer_counts
 from riskmodels.estimates.regression import predicted_shares
 from riskmodels.fit.regression import fit_regression
 from riskmodels.models.regression_spec import RegressionSpec

@@ -26,7 +26,7 @@ def _coefficients(fit: RegressionFit) -> tuple[list[str], FloatArray]:
     """Names and draws (chain, draw, names) of coefficients; thresholds in place of the intercept of an ordered outcome."""
     values = fit.posterior["coefficient"].transpose("chain", "draw", "term")
     names, draws = [str(name) for name in values["term"].to_numpy()], values.to_numpy()
-    if fit.rows.outcome_levels is None:
+    if "threshold" not in fit.posterior:
         return names, draws
     thresholds = fit.posterior["threshold"].transpose("chain", "draw", ...)
     between = [f"{THRESHOLD_OF}{name}" for name in thresholds["threshold_name"].to_numpy()]

@@ -12,28 +12,14 @@ from scipy import optimize
 
 from riskmodels.design.regression_rows import RegressionRows, regression_rows
 from riskmodels.errors import InputError, Problem, raise_if_stopping
-from riskmodels.estimates.comparison_groups import GroupedResult, grouped_cross_validation
-from riskmodels.estimates.comparison_loo import LooResult, leave_one_out
-from riskmodels.estimates.comparison_scores import difference, reading_of, table_in_html
-from riskmodels.estimates.comparison_slopes import SlopeScreen, screen_slopes
+from riskmodels.estimates.comparison.groups import GroupedResult
+from riskmodels.estimates.comparison.leave_one_out import LooResult, leave_one_out
+from riskmodels.estimates.comparison.scores import difference, reading_of, table_in_html
 from riskmodels.fit.checks import CheckResult
 from riskmodels.fit.regression import RegressionFit
 from riskmodels.models.regression_spec import RegressionSpec
 from riskmodels.survey.codebook.records import Codebook
 from riskmodels.survey.source import SourceTable
-
-__all__ = [
-    "Comparison",
-    "GroupedResult",
-    "LooResult",
-    "SlopeScreen",
-    "common_rows",
-    "compare_models",
-    "grouped_cross_validation",
-    "leave_one_out",
-    "screen_slopes",
-    "stacking_weights",
-]
 
 FloatArray = npt.NDArray[np.float64]
 Compared = RegressionFit | LooResult | GroupedResult

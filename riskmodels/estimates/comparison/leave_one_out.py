@@ -14,16 +14,16 @@ import pandas as pd
 from arviz_stats.base import array_stats
 from scipy import special
 
-from riskmodels.estimates.comparison_psis import log_sum, smoothed_ratios, tail_length
-from riskmodels.estimates.comparison_scores import (
+from riskmodels.estimates.comparison.scores import (
     UNIT_WORDS,
     Scores,
     answer_counts,
     flat_draws,
     log_draw_weights,
-    log_probabilities,
+    log_level_probabilities,
     table_in_html,
 )
+from riskmodels.estimates.comparison.smoothing import log_sum, smoothed_ratios, tail_length
 from riskmodels.fit import limits
 from riskmodels.fit.checks import CheckResult, below
 from riskmodels.fit.regression import RegressionFit
@@ -214,7 +214,7 @@ def leave_one_out(fit: RegressionFit, *, relative_efficiency: float | None = Non
     for start in range(0, len(rows), step):
         at = np.arange(start, min(start + step, len(rows)))
         eta = average @ shared[at].T + np.einsum("rb,srb->sr", own[at], deviation[:, rows.country[at]])
-        log_p = log_probabilities(eta)
+        log_p = log_level_probabilities(fit, eta)
         efficiency = np.full(len(at), 1.0 if relative_efficiency is None else relative_efficiency)
         if relative_efficiency is None and fit.weights is None:
             efficiency = _relative_efficiency(special.expit(eta), fit.posterior.sizes["chain"])

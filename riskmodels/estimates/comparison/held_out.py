@@ -10,8 +10,8 @@ from arviz_stats.base import array_stats
 from scipy import special
 
 from riskmodels.design.regression_rows import RegressionRows
-from riskmodels.estimates.comparison_new_country import UnseenCountry, log_likelihood, shares_of_a_new_country
-from riskmodels.estimates.comparison_scores import flat_draws, log_draw_weights, log_probabilities
+from riskmodels.estimates.comparison.new_country import UnseenCountry, log_likelihood, shares_of_a_new_country
+from riskmodels.estimates.comparison.scores import flat_draws, log_draw_weights, log_probabilities
 from riskmodels.fit.regression import RegressionFit
 from riskmodels.models.latent_regression import counts_of, varies
 from riskmodels.models.regression_spec import RegressionSpec

@@ -9,8 +9,8 @@ import pandas as pd
 
 from riskmodels.design.regression_rows import RegressionRows
 from riskmodels.errors import Problem, raise_if_stopping
-from riskmodels.estimates.comparison_loo import LooResult, leave_one_out
-from riskmodels.estimates.comparison_scores import difference, reading_of, table_in_html
+from riskmodels.estimates.comparison.leave_one_out import LooResult, leave_one_out
+from riskmodels.estimates.comparison.scores import difference, reading_of, table_in_html
 from riskmodels.estimates.summarise import summarise
 from riskmodels.fit.checks import CheckResult
 from riskmodels.fit.regression import RegressionFit, fit_regression

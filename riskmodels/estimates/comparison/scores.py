@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from riskmodels.design.ordered_outcome import refuse_ordered
 from riskmodels.design.regression_rows import RegressionRows
 from riskmodels.fit.checks import CheckResult
 from riskmodels.fit.regression import RegressionFit
-from riskmodels.models.latent_regression import counts_of
+from riskmodels.models.latent_regression import counts_of, level_counts_of
 from riskmodels.models.regression_spec import RegressionSpec
 
 FloatArray = npt.NDArray[np.float64]
@@ -68,15 +67,17 @@ class Scores:
 
 
 def answer_counts(rows: RegressionRows, spec: RegressionSpec) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Children, what they count in the likelihood, and their squared weights, by row and answer (no, yes).
+    """Children, what they count in the likelihood, and their squared weights, by row and answer (no, yes; or levels).
 
     Squared weights are known per row, not per answer: what exceeds equal weights within an answer is shared out by
     children.
     """
-    refuse_ordered(rows.outcome_levels, "comparison of models")
-    children = np.stack([rows.n - rows.yes, rows.yes], axis=1)
-    yes, n = counts_of(rows, spec)
-    mass = np.where(children > 0, np.stack([n - yes, yes], axis=1), 0.0)
+    if rows.counts is not None:
+        children, counted = rows.counts, level_counts_of(rows, spec)
+    else:
+        yes, n = counts_of(rows, spec)
+        children, counted = np.stack([rows.n - rows.yes, rows.yes], axis=1), np.stack([n - yes, yes], axis=1)
+    mass = np.where(children > 0, counted, 0.0)
     if spec.weights != "pseudo":
         return children, mass, mass
     with np.errstate(all="ignore"):
@@ -102,6 +103,20 @@ def flat_draws(fit: RegressionFit, name: str, *dims: str) -> FloatArray:
 def log_probabilities(eta: FloatArray) -> FloatArray:
     """Log probabilities of no and yes, stacked on a last axis."""
     return np.stack([-np.logaddexp(0.0, eta), -np.logaddexp(0.0, -eta)], axis=-1)
+
+
+def log_level_probabilities(fit: RegressionFit, eta: FloatArray) -> FloatArray:
+    """Log probabilities of every answer at log odds of shape (draws, rows), on a last axis: no and yes, or the levels."""
+    if fit.rows.outcome_levels is None:
+        return log_probabilities(eta)
+    offsets = flat_draws(fit, "threshold", "threshold_name") + flat_draws(fit, "coefficient", "term")[:, :1]
+    below = offsets[:, None, :] - eta[..., None]
+    # log(F(b) - F(a)) for b > a is log F(b) + log(1 - F(a)) + log(1 - exp(a - b)).
+    with np.errstate(divide="ignore"):
+        gaps = np.log(-np.expm1(-np.diff(offsets, axis=1)))[:, None, :]
+    up, down = -np.logaddexp(0.0, -below), -np.logaddexp(0.0, below)
+    middle = up[..., 1:] + down[..., :-1] + gaps
+    return np.concatenate([up[..., :1], middle, down[..., -1:]], axis=-1)
 
 
 def difference(scores: Scores, one: FloatArray, other: FloatArray) -> tuple[float, float]:

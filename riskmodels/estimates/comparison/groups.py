@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from riskmodels.design.ordered_outcome import refuse_ordered
 from riskmodels.design.regression_rows import RegressionRows, check_rows
 from riskmodels.errors import InputError, Problem, raise_if_stopping
-from riskmodels.estimates.comparison_held_out import HeldOut, averaged
-from riskmodels.estimates.comparison_scores import (
+from riskmodels.estimates.comparison.held_out import HeldOut, averaged
+from riskmodels.estimates.comparison.scores import (
     UNIT_WORDS,
     Scores,
     answer_counts,
@@ -282,6 +283,7 @@ def grouped_cross_validation(
     >>> found.passed, len(found.table)
     (True, 6)
     """
+    refuse_ordered(rows.outcome_levels, "cross-validation by groups")
     sampler = sampler or SamplerSpec()
     group = _group_of_row(rows, groups)
     by_country = isinstance(groups, str)
