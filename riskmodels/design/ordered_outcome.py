@@ -44,13 +44,6 @@ def check_ordered_outcome(codebook: Codebook, name: str, base: Base | None) -> N
         raise InputError(problems, codebook.study_id)
 
 
-def refuse_ordered(levels: Factor | None, what: str) -> None:
-    """Stop where only yes/no outcomes are covered (E195), rather than take an order for yes and no in silence."""
-    if levels is not None:
-        remedy = "use an indicator, e.g. whether a child's answer is at a level or higher"
-        raise InputError([Problem("E195", f"{what} covers yes/no outcomes only", levels.name, 1, remedy)], "regression")
-
-
 def levels_that_occur(codebook: Codebook, name: str, codes: pd.Series) -> tuple[Factor, np.ndarray]:
     """Levels of an ordered variable that some child gave, and their positions among those declared.
 

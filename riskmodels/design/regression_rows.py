@@ -273,6 +273,13 @@ def _lost(asked: pd.DataFrame, whole: npt.NDArray[np.bool_]) -> pd.DataFrame:
     )
 
 
+def refuse_ordered(levels: Factor | None, what: str) -> None:
+    """Stop where only yes/no outcomes are covered (E195), rather than take an order for yes and no in silence."""
+    if levels is not None:
+        remedy = "use an indicator, e.g. whether a child's answer is at a level or higher"
+        raise InputError([Problem("E195", f"{what} covers yes/no outcomes only", levels.name, 1, remedy)], "regression")
+
+
 def check_rows(
     rows: RegressionRows, coefficients: int, design: FloatArray, names: Sequence[str]
 ) -> tuple[Problem, ...]:

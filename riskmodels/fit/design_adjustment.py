@@ -47,8 +47,8 @@ import numpy.typing as npt
 import xarray as xr
 from scipy import linalg, special
 
-from riskmodels.design.ordered_outcome import refuse_ordered
 from riskmodels.design.regression_clusters import RegressionClusters, score_covariance
+from riskmodels.design.regression_rows import refuse_ordered
 from riskmodels.errors import InputError, Problem
 from riskmodels.fit.checks import CheckResult, check_convergence, check_weighted
 from riskmodels.fit.design_effects_pooled import information_root, pooled_design_effects
@@ -297,7 +297,7 @@ def design_adjusted(fit: RegressionFit, clusters: RegressionClusters) -> Regress
     Examples
     --------
     >>> import riskmodels as rm
-    >>> from riskmodels.design.ordered_outcome import refuse_ordered
+    >>>     from riskmodels.design.regression_rows import refuse_ordered
     from riskmodels.design.regression_clusters import regression_clusters
     >>> from riskmodels.fit.design_adjustment import design_adjusted
     >>> from riskmodels.models.regression_spec import regression_formula

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from riskmodels.design.ordered_outcome import refuse_ordered
-from riskmodels.design.regression_rows import RegressionRows, check_rows
+from riskmodels.design.regression_rows import RegressionRows, check_rows, refuse_ordered
 from riskmodels.errors import InputError, Problem, raise_if_stopping
 from riskmodels.estimates.comparison.held_out import HeldOut, averaged
 from riskmodels.estimates.comparison.scores import (
