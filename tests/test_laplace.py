@@ -190,6 +190,17 @@ def test_hyperparameters_have_their_priors() -> None:
     )
 
 
+def test_the_far_end_of_a_mixing_variance_is_no_zero() -> None:
+    """Ten SDs out, where the probability below rounds to one: the variance of the normal mixture stays a number above 0."""
+    prior = rm.prior_preset("brms").intercept
+    far = hyperparameters._mixing_of(prior, np.array([-12.0, -9.7, -8.0, -0.5, 0.5, 8.0]))
+    assert (far > 0.005).all()
+    assert (np.diff(far) > 0).all()
+    np.testing.assert_allclose(
+        special.gammaincc(1.5, 1.5 / far[:4]), special.ndtr(np.array([-12.0, -9.7, -8.0, -0.5])), rtol=1e-6
+    )
+
+
 def test_correlation_prior_is_lkj() -> None:
     """Change of variables from partial correlations to the matrix, by numerical differentiation, against det^(eta-1)."""
     cells = make_cells(items=("a", "b", "rare"))

@@ -58,7 +58,9 @@ def _sd_of(prior: Prior, zeta: FloatArray) -> FloatArray:
 def _mixing_of(prior: Prior, zeta: FloatArray) -> FloatArray:
     """Variance factor, inverse gamma (df/2, df/2), at the quantile that `zeta` is of a standard normal."""
     half = float(prior.degrees or 1.0) / 2
-    return np.asarray(half / np.maximum(special.gammaincinv(half, special.ndtr(-zeta)), 1e-8))
+    lower = special.gammaincinv(half, special.ndtr(-np.maximum(zeta, 0.0)))
+    upper = special.gammainccinv(half, special.ndtr(np.minimum(zeta, 0.0)))
+    return np.asarray(half / np.maximum(np.where(zeta > 0, lower, upper), 1e-8))
 
 
 def correlation_root(partial: FloatArray, size: int) -> FloatArray:
