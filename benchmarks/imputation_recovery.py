@@ -34,6 +34,7 @@ from riskmodels.survey.readers import source_from_frame
 RESULTS = Path(__file__).parent / "results" / "imputation_recovery.json"
 CERTIFIES = (
     "survey/imputation.py",
+    "survey/imputation_draws.py",
     "design/missing_predictors.py",
     "design/completed_rows.py",
     "fit/imputed.py",

@@ -28,12 +28,11 @@ from riskmodels.survey.codebook.records import (
 from riskmodels.survey.imputation import (
     IncompleteAnswers,
     completed,
-    draw_levels,
-    draw_matched,
     draw_one_set,
     draw_sets,
     own_model,
 )
+from riskmodels.survey.imputation_draws import draw_levels, draw_matched
 from riskmodels.survey.readers import source_from_frame
 
 MISSING = {"dont_know": (8,), "prefer_not_to_say": (9,)}
@@ -135,10 +134,14 @@ def test_the_spread_of_drawn_shares_is_the_posterior_s() -> None:
 def test_matching_gives_answers_that_exist_and_never_cuts_ties() -> None:
     rng = np.random.default_rng(5)
     group = np.repeat([0.0, 1.0], 200)[:, None]
-    numbers = np.where(group[:, 0] == 1, 20.0, 10.0) + np.tile(np.arange(200), 2) / 1000
+    numbers = np.where(group[:, 0] == 1, 30.0, 10.0) + np.tile(np.arange(20), 20)
     found = draw_matched(group, numbers, np.ones((5000, 1)), rng)
-    assert set(found) <= set(numbers[200:])
-    assert len(set(found)) > 190  # all 200 tied donors are reached
+    assert set(found) == set(numbers[200:])  # every one of 200 tied donors is reached
+    assert np.bincount(found.astype(int))[30:].min() > 150
+    scores = numbers + np.arange(400) / 1000
+    found = draw_matched(group, scores, np.ones((5000, 1)), rng)
+    assert found.mean() == pytest.approx(scores[200:].mean(), abs=1.7)
+    assert scores.min() <= found.min() < found.max() <= scores.max()
     few = draw_matched(group[[0, 399]], np.array([10.0, 20.0]), np.ones((50, 1)), rng)
     assert set(few) <= {10.0, 20.0}
 
@@ -148,7 +151,9 @@ def test_a_line_comes_back_through_matching() -> None:
     x = rng.normal(size=(3000, 1))
     numbers = 2 + 1.5 * x[:, 0] + rng.normal(size=3000)
     z = rng.normal(size=(3000, 1))
-    slopes = [np.polyfit(z[:, 0], draw_matched(x, numbers, z, rng), 1)[0] for _ in range(20)]
+    slopes = [np.polyfit(z[:, 0], draw_matched(x, numbers, z, rng), 1)[0] for _ in range(40)]
+    # Sampling of 3,000 residuals and the posterior of the slope: both have this standard error.
+    assert np.std(slopes) == pytest.approx(np.sqrt(2 / 3000), rel=0.4)
     assert np.mean(slopes) == pytest.approx(1.5, abs=0.04)
     spread = [np.std(draw_matched(x, numbers, z, rng) - 2 - 1.5 * z[:, 0]) for _ in range(5)]
     assert np.mean(spread) == pytest.approx(1.0, abs=0.05)

@@ -30,6 +30,7 @@ FloatArray = npt.NDArray[np.float64]
 
 IMPUTATION_CODE = (
     "survey/imputation.py",
+    "survey/imputation_draws.py",
     "design/missing_predictors.py",
     "design/completed_rows.py",
     "fit/imputed.py",

@@ -5,9 +5,9 @@ within each country that has children enough and over all countries (with their 
 
 * levels: a logistic regression (multinomial beyond two levels); coefficients are drawn from the normal approximation of
   their posterior, then the level is drawn;
-* numbers, and ordered levels beyond `MOST_LEVELS`: predictive mean matching. Coefficients are drawn from a Bayesian
-  ridge regression, and a child takes the answer of a child whose expected answer is as near. Whole years stay whole
-  years, nothing leaves the range that was answered.
+* numbers, and ordered levels beyond `MOST_LEVELS`: matching. Coefficients are drawn from a Bayesian ridge regression,
+  and a child takes the answer of a child whose expected answer is as near (whole years stay whole years); of a number
+  of many values, its expected answer and that child's residual. Nothing leaves the range that was answered.
 
 Assumed: missing at random given the outcome, the other variables and the weight. Where the regression lets an imputed
 variable interact with another, outcome x that other variable explains it too, so that the interaction is not lost. A
@@ -23,14 +23,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import sklearn
-from sklearn.linear_model import BayesianRidge, LogisticRegression
 from threadpoolctl import threadpool_limits
+
+from riskmodels.survey.imputation_draws import draw_levels, draw_matched
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -43,12 +43,6 @@ Drawn = Mapping[str, FloatArray]
 MOST_LEVELS = 5
 #: Children with an answer (for levels: other than the commonest) that a country needs per column to have its own model.
 CHILDREN_PER_COLUMN = 5
-#: Prior variance of a logistic coefficient, per indicator or standard deviation of a number: Normal(0, 2.5).
-PRIOR_VARIANCE = 2.5**2
-#: Prior variance of an intercept among several: only their differences matter.
-INTERCEPT_VARIANCE = 100.0
-#: Children among whom one answer is taken.
-DONORS = 5
 #: Rounds of the chain before a set is kept.
 CYCLES = 5
 
@@ -118,8 +112,7 @@ def _block(answers: IncompleteAnswers, name: str, values: FloatArray) -> FloatAr
 
 def _crossed(first: FloatArray, second: FloatArray) -> FloatArray:
     """Products of every column of one block with every column of another."""
-    pairs = product(range(first.shape[1]), range(second.shape[1]))
-    return np.column_stack([first[:, j] * second[:, k] for j, k in pairs])
+    return np.asarray((first[:, :, None] * second[:, None, :]).reshape(len(first), first.shape[1] * second.shape[1]))
 
 
 def _known_columns(answers: IncompleteAnswers) -> tuple[FloatArray, FloatArray]:
@@ -149,113 +142,6 @@ def _columns(
         parts += [together] if len(others) > 1 else []
         parts += [_crossed(outcome, together)] if outcome.size else []
     return np.column_stack(parts)
-
-
-def _centred(fitted: FloatArray, asked: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Columns with mean 0 over the children fitted; constant ones are left out."""
-    mean, keep = fitted.mean(axis=0), np.ptp(fitted, axis=0) > 1e-9
-    return (fitted - mean)[:, keep], (asked - mean)[:, keep]
-
-
-def draw_levels(fitted: FloatArray, levels: FloatArray, asked: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Draw levels from the posterior predictive of a logistic regression.
-
-    Parameters
-    ----------
-    fitted, asked
-        Columns of children with and without an answer.
-    levels
-        Answers of the former.
-    rng
-        Source of randomness.
-
-    Returns
-    -------
-    numpy.ndarray
-        One level per child asked for. Coefficients come from the normal approximation of their posterior.
-    """
-    found, codes = np.unique(levels, return_inverse=True)
-    if len(found) == 1:
-        return np.full(len(asked), found[0])
-    x, z = _centred(fitted, asked)
-    if not x.shape[1]:
-        return rng.choice(levels, len(asked))
-    binary = len(found) == 2
-    solver = "newton-cholesky" if binary else "lbfgs"
-    model = LogisticRegression(C=PRIOR_VARIANCE, solver=solver, tol=1e-5, max_iter=1000).fit(x, codes)
-    mode = np.column_stack([model.intercept_, model.coef_])
-    x1, z1 = np.column_stack([np.ones(len(x)), x]), np.column_stack([np.ones(len(z)), z])
-    if binary:
-        share = 1 / (1 + np.exp(-(x1 @ mode[0])))
-        precision = x1.T @ (x1 * (share * (1 - share))[:, None])
-        precision[np.diag_indices_from(precision)] += np.r_[1e-6, np.full(x.shape[1], 1 / PRIOR_VARIANCE)]
-        chance = 1 / (1 + np.exp(-(z1 @ _normal_draw(mode[0], precision, rng))))
-        return found[(rng.uniform(size=len(z1)) < chance).astype(np.int64)]
-    drawn = _normal_draw(mode.ravel(), _multinomial_precision(x1, mode), rng).reshape(mode.shape)
-    log_share = z1 @ drawn.T
-    noise = rng.gumbel(size=log_share.shape)
-    return np.asarray(found[(log_share + noise).argmax(axis=1)])
-
-
-def _normal_draw(mean: FloatArray, precision: FloatArray, rng: np.random.Generator) -> FloatArray:
-    root = np.linalg.cholesky(precision)
-    return np.asarray(mean + np.linalg.solve(root.T, rng.standard_normal(len(mean))))
-
-
-def _multinomial_precision(x1: FloatArray, mode: FloatArray) -> FloatArray:
-    """Curvature of the log posterior of a multinomial logit at its mode, levels by columns."""
-    eta = x1 @ mode.T
-    share = np.exp(eta - eta.max(axis=1, keepdims=True))
-    share /= share.sum(axis=1, keepdims=True)
-    levels, size = mode.shape
-    precision = np.zeros((levels, size, levels, size))
-    for j in range(levels):
-        for k in range(j + 1):
-            own = share[:, j] * ((j == k) - share[:, k])
-            precision[j, :, k] = x1.T @ (x1 * own[:, None])
-            precision[k, :, j] = precision[j, :, k].T
-    prior = np.r_[1 / INTERCEPT_VARIANCE, np.full(size - 1, 1 / PRIOR_VARIANCE)]
-    return precision.reshape(levels * size, levels * size) + np.diag(np.tile(prior, levels))
-
-
-def draw_matched(fitted: FloatArray, numbers: FloatArray, asked: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Draw numbers by predictive mean matching.
-
-    Parameters
-    ----------
-    fitted, asked, numbers, rng
-        As in `draw_levels`.
-
-    Returns
-    -------
-    numpy.ndarray
-        Answers of other children. Expected answers of children asked for rest on drawn coefficients, those of the
-        others on the mode. All children as near as the fifth nearest are donors, so that ties are not cut.
-    """
-    x, z = _centred(fitted, asked)
-    if np.ptp(numbers) == 0 or not x.shape[1]:
-        return rng.choice(numbers, len(asked))
-    model = BayesianRidge().fit(x, numbers)
-    values, vectors = np.linalg.eigh(model.sigma_)
-    drawn = model.coef_ + vectors @ (np.sqrt(np.maximum(values, 0)) * rng.standard_normal(len(values)))
-    shift = rng.standard_normal() / np.sqrt(model.alpha_ * len(x))
-    expected, wanted = x @ model.coef_, z @ drawn + shift
-    order = np.argsort(expected, kind="stable")
-    ordered = expected[order]
-    reach = _distance_of_donors(ordered, wanted) * (1 + 1e-9) + 1e-12
-    low, high = np.searchsorted(ordered, wanted - reach), np.searchsorted(ordered, wanted + reach, side="right")
-    taken = np.minimum(low + (rng.uniform(size=len(wanted)) * (high - low)).astype(np.int64), high - 1)
-    return np.asarray(numbers[order[taken]])
-
-
-def _distance_of_donors(ordered: FloatArray, wanted: FloatArray) -> FloatArray:
-    """Distance to the last donor needed; fewer donors than wanted are all taken."""
-    count = min(DONORS, len(ordered))
-    place = np.searchsorted(ordered, wanted)
-    window = place[:, None] + np.arange(-count, count)
-    inside = (window >= 0) & (window < len(ordered))
-    distance = np.abs(ordered[np.clip(window, 0, len(ordered) - 1)] - wanted[:, None])
-    return np.asarray(np.sort(np.where(inside, distance, np.inf), axis=1)[:, count - 1])
 
 
 def own_model(answers: IncompleteAnswers, name: str, columns: int) -> BoolArray:
