@@ -12,12 +12,15 @@ import pytest
 from scipy import special
 
 import riskmodels as rm
+from riskmodels.design.regression_rows import RegressionRows
+from riskmodels.errors import FitError
 from riskmodels.families.choose import disclosure_outcomes, exposure_outcomes, harm_outcomes
 from riskmodels.families.family import FamilySettings, RegressionFamily
 from riskmodels.families.outcomes import steps_of
 from riskmodels.families.predictors import default_predictors, harm_predictors, number_constants
 from riskmodels.families.words import OptionWords
-from riskmodels.models.regression_spec import regression_formula
+from riskmodels.fit.regression import RegressionFit, fit_regression
+from riskmodels.models.regression_spec import RegressionSpec, regression_formula
 from riskmodels.survey.codebook.records import Answers, Codebook, Condition, DesignColumns, Indicator, Variable
 
 INVENTED = Path(rm.__file__).parents[1] / "data" / "synthetic" / "invented"
@@ -76,6 +79,16 @@ def test_exposure_keeps_peers_and_adults_apart_among_all_children(
     assert max(peer.iloc[0], adult.iloc[0]) <= whole.loc[label] <= peer.iloc[0] + adult.iloc[0] + 0.05
 
 
+def test_exposure_by_perpetrator_with_valid_answers_only(study: rm.Study, frame: pd.DataFrame) -> None:
+    """Refusals leave the base; exposed children who named nobody of the kind stay in it as no."""
+    settings = FamilySettings(base="valid answers")
+    shares = study.exposure(["comments"], "gender + age", settings=settings).shares().set_index("perpetrator")
+    valid = frame[frame["G_comments"].isin([1, *YES])]
+    adult = frame[["GC_who_adult_known", "GC_who_adult_unknown"]].eq(1).any(axis=1)
+    assert set(shares["n"]) == {len(valid)}
+    assert shares.loc["adult", "direct"] == pytest.approx(share(valid, adult), abs=1e-12)
+
+
 def test_disclosure_by_hand(disclosure: RegressionFamily, frame: pd.DataFrame) -> None:
     exposed = frame[frame["G_comments"].isin(YES)]
     told = exposed[[f"GC_told_{name}" for name in CHANNELS]].eq(1)
@@ -114,6 +127,8 @@ def test_faults_of_the_right_hand_side_stop_before_any_fit(study: rm.Study) -> N
         study.exposure(predictors="gender", varying="1 | school")
     with pytest.raises(rm.InputError, match="E132"):
         study.disclosure(of="images")
+    with pytest.raises(rm.InputError, match="E132"):
+        study.disclosure(told=["coped_told", "knows_help"])
     with pytest.raises(rm.InputError, match="E132"):
         study.harm(outcomes=["nosuch", "neither"])
     with pytest.raises(rm.InputError, match="well-being"):
@@ -273,6 +288,66 @@ def test_known_coefficients_of_channels_come_back() -> None:
     assert (np.abs(np.mean(found, axis=0) - [0.8, -0.5]) < 4 * error).all()
     assert any("neither" in note and "Adult_at_church" in note for note in family.notes)
     assert "Told a formal source (Police)" in set(family.table["outcome"])
+
+
+def test_a_fit_without_a_posterior_is_listed(study: rm.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(rows: RegressionRows, spec: RegressionSpec, *_: object) -> RegressionFit:
+        if spec.outcome in broken:
+            raise FitError("no mode")
+        return fit_regression(rows, spec)
+
+    monkeypatch.setattr("riskmodels.families.family.fit_regression", fails)
+    broken = {"images"}
+    family = study.exposure(["images", "comments"], "gender", split=False)
+    assert list(family.fits) == ["comments"]
+    assert list(family.left_out["reason"]) == ["no mode"]
+    broken = {"images", "comments"}
+    with pytest.raises(FitError, match="no mode"):
+        study.exposure(["images", "comments"], "gender", split=False)
+
+
+def test_options_of_several_questions_are_taken_together() -> None:
+    """Told a friend of one thing or the other; the base are children who met either; peers only where both ask."""
+    rng = np.random.default_rng(5)
+    size = 3000
+    met = {name: rng.uniform(size=size) < share for name, share in (("a", 0.4), ("b", 0.3))}
+    columns: dict[str, np.ndarray] = {"c": rng.choice(["KEN", "UGA"], size), "g": rng.integers(0, 2, size)}
+    indicators: dict[str, Indicator] = {}
+    answers = {"no": (0,), "yes": (1,)}
+    for name, was in met.items():
+        columns[name] = was.astype(float)
+        indicators[name] = Indicator(name, f"Met {name}", Answers(name, answers))
+        for dimension, option in (
+            ("told", "friend"),
+            ("told", "nobody"),
+            ("perpetrator", "peer"),
+            ("perpetrator", "adult"),
+        ):
+            column = f"{name}_{option}"
+            columns[column] = np.where(was, rng.uniform(size=size) < 0.4, np.nan)
+            whole = f"{name}.{dimension}.{option}"
+            indicators[whole] = Indicator(
+                whole,
+                option,
+                Answers(column, answers),
+                asked_if=Condition(name, ("yes",)),
+                follows=name,
+                dimension=dimension,
+            )
+    gender = Variable("gender", "Gender", Answers("g", {"boy": (0,), "girl": (1,)}), dimension="gender")
+    codebook = replace(told_study(1).survey.codebook, variables={"gender": gender}, indicators=indicators)
+    frame = pd.DataFrame(columns)
+    shares = rm.study_from_frame(frame, codebook).disclosure().shares()
+    whole = shares[shares["perpetrator"] == "not split"].set_index("outcome")
+    friend = frame["a_friend"].eq(1) | frame["b_friend"].eq(1)
+    either = frame["a"].eq(1) | frame["b"].eq(1)
+    assert whole.loc["Told: friend", "n"] == either.sum()
+    assert whole.loc["Told: friend", "direct"] == pytest.approx(friend[either].mean(), abs=0.01)
+    adult = shares[(shares["perpetrator"] == "adult") & shares["outcome"].str.startswith("Told anyone")].iloc[0]
+    by_adult = frame["a_adult"].eq(1) | frame["b_adult"].eq(1)
+    told = (frame["a_friend"].eq(1) & frame["a_adult"].eq(1)) | (frame["b_friend"].eq(1) & frame["b_adult"].eq(1))
+    assert adult["n"] == by_adult.sum()
+    assert adult["direct"] == pytest.approx(told[by_adult].mean(), abs=0.01)
 
 
 def test_a_family_shows_what_it_is(disclosure: RegressionFamily) -> None:

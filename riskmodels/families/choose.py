@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from riskmodels.design.survey_factors import check_names
 from riskmodels.errors import InputError, Problem
 from riskmodels.families.outcomes import (
     NOT_SPLIT,
@@ -234,8 +235,8 @@ def told_options(
 ) -> dict[str, list[Indicator]]:
     """Options of the question "whom did you tell" by name, each with its indicators."""
     if told is not None:
-        named_outcomes(codebook, told, words, "disclosure")  # refuses what is not declared
-        parts = [codebook.indicators[name] for name in told if name in codebook.indicators]
+        check_names(codebook, told, [])
+        parts = [codebook.indicators[name] for name in told]
     else:
         wanted = [of] if isinstance(of, str) else list(of) if of is not None else list(codebook.indicators)
         parts = [one for parent in wanted for one in follow_ups(codebook, parent, "told")]

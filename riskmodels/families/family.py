@@ -28,6 +28,8 @@ from riskmodels.vocabulary import COUNTRY, Base
 
 #: Faults of one outcome that leave the others untouched.
 OF_ONE_OUTCOME = ("E101", "E141", "E147")
+#: In the place of a code where no engine found a usable posterior.
+NO_POSTERIOR = "no posterior"
 #: Columns that say which outcome a row is about.
 OUTCOME_COLUMNS = ("outcome", "concept", "perpetrator", "asked")
 
@@ -309,8 +311,10 @@ def fit_family(
                 raise
             failed += [(outcome, problem.code, problem.what, problem.remedy) for problem in stopping]
         except FitError as error:
-            failed.append((outcome, "no posterior", str(error), "simplify the predictors"))
+            failed.append((outcome, NO_POSTERIOR, str(error), "simplify the predictors"))
     progress(stage, len(outcomes.outcomes), len(outcomes.outcomes))
+    if not fits and all(code == NO_POSTERIOR for _, code, _, _ in failed):
+        raise FitError("; ".join(f"{outcome.label}: {reason}" for outcome, _, reason, _ in failed))
     if not fits:
         raise InputError(
             [Problem(code, reason, outcome.label, 1, remedy) for outcome, code, reason, remedy in failed], name
