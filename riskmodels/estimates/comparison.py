@@ -12,7 +12,7 @@ from scipy import optimize
 
 from riskmodels.design.regression_rows import RegressionRows, regression_rows
 from riskmodels.errors import InputError, Problem, raise_if_stopping
-from riskmodels.estimates.comparison_groups import GroupedResult, grouped_cross_validation
+from riskmodels.estimates.comparison_groups import GroupedResult, grouped_cross_validation, split_rows
 from riskmodels.estimates.comparison_loo import LooResult, leave_one_out
 from riskmodels.estimates.comparison_scores import difference, reading_of, table_in_html
 from riskmodels.estimates.comparison_slopes import SlopeScreen, screen_slopes
@@ -32,6 +32,7 @@ __all__ = [
     "grouped_cross_validation",
     "leave_one_out",
     "screen_slopes",
+    "split_rows",
     "stacking_weights",
 ]
 
