@@ -22,9 +22,11 @@ from riskmodels.estimates.comparison import (
     grouped_cross_validation,
     leave_one_out,
     screen_slopes,
+    split_rows,
     stacking_weights,
 )
 from riskmodels.estimates.comparison.groups import some_rows
+from riskmodels.estimates.comparison.held_out import averaged, held_out
 from riskmodels.estimates.comparison.scores import answer_counts
 from riskmodels.estimates.comparison.smoothing import smoothed_ratios, tail_length
 from riskmodels.estimates.regression import predicted_shares
@@ -130,6 +132,16 @@ def test_leaving_out_a_child_is_refitting_without_it() -> None:
     assert max(error) < 0.01
 
 
+def test_monte_carlo_error_is_what_another_seed_moves() -> None:
+    """Standard deviation over 30 seeds within the 99.9 % range of a chi distribution around the stated error."""
+    rows = rows_of(children(16), "gender")
+    spec = regression_formula("y ~ gender + (1 | country)", weights="none")
+    found = [leave_one_out(fit_regression(rows, spec, replace(FAST, seed=seed))) for seed in range(30)]
+    ratio = np.std([result.elpd for result in found], ddof=1) / np.mean([result.mcse for result in found])
+    low, high = np.sqrt(stats.chi2(29).ppf([0.0005, 0.9995]) / 29)
+    assert low < ratio < high
+
+
 def as_equal_draws(fit: RegressionFit) -> RegressionFit:
     return replace(fit, posterior=fit.draws, weights=None)
 
@@ -180,20 +192,20 @@ def test_standard_errors_count_children_and_their_weights() -> None:
 
 def halved(rows: RegressionRows) -> tuple[RegressionRows, np.ndarray]:
     """Every row in two parts, every part with its label."""
-    twice = some_rows(rows, np.ones(len(rows), dtype=bool))
-    yes, n = np.floor(rows.yes / 2), np.floor(rows.n / 2)
-    doubled = {
-        name: np.concatenate([getattr(rows, name) / 2] * 2) for name in ("weight", "weight_yes", "weight_squared")
-    }
-    parts = replace(
-        twice,
-        country=np.concatenate([rows.country] * 2),
-        values={name: np.concatenate([values] * 2) for name, values in rows.values.items()},
-        yes=np.concatenate([yes, rows.yes - yes]),
-        n=np.concatenate([n, rows.n - n]),
-        **doubled,
-    )
-    return parts, np.arange(2 * len(rows))
+    half = {name: getattr(rows, name) / 2 for name in ("weight", "weight_yes", "weight_squared")}
+    low = {"n": np.floor(rows.n / 2), "yes": np.floor(rows.yes / 2), **half}
+    high = {name: getattr(rows, name) - values for name, values in low.items()}
+    parts = pd.concat([pd.DataFrame(low), pd.DataFrame(high)], names=["row"])
+    return split_rows(rows, parts.reset_index(names="row").assign(group=range(2 * len(rows))))
+
+
+def test_parts_must_add_up() -> None:
+    rows = rows_of(children(18))
+    parts = pd.DataFrame({name: getattr(rows, name) for name in ("n", "yes", "weight", "weight_yes", "weight_squared")})
+    parts = parts.assign(row=range(len(rows)), group="a")
+    assert split_rows(rows, parts)[0].content_hash == rows.content_hash
+    with pytest.raises(rm.InputError, match="do not add up"):
+        split_rows(rows, parts.assign(yes=0.0))
 
 
 def test_how_rows_are_split_changes_nothing() -> None:
@@ -316,3 +328,28 @@ def test_faults_are_told_before_any_fit() -> None:
         screen_slopes(rows, INTERCEPTS)
     with pytest.raises(rm.InputError, match="E142"):
         screen_slopes(rows_of(frame[frame["c"] == "KEN"], "gender"), regression_formula("y ~ gender + (1 | country)"))
+
+
+@pytest.mark.fit
+def test_both_engines_agree_on_what_is_left_out() -> None:
+    """Within 4 Monte Carlo errors, leaving out a child and leaving out a country."""
+    rows = rows_of(children(17, countries=4), "gender")
+    spec = regression_formula("y ~ gender + (1 + gender | country)", weights="pseudo")
+    fast = fit_regression(rows, spec, MANY)
+    nuts = rm.SamplerSpec(engine="nuts", draws=1000, target_accept=0.95)
+    slow = fit_regression(rows, spec, nuts)
+    one, other = leave_one_out(fast), leave_one_out(slow)
+    assert slow.weights is None
+    assert abs(one.elpd - other.elpd) < 4 * np.hypot(one.mcse, other.mcse)
+    at = rows.country == 1
+    held = held_out(rows, spec)
+    without = some_rows(rows, ~at)
+    values, errors = [], []
+    for sampler in (MANY, nuts):
+        fit = fit_regression(without, spec, sampler)
+        joint, _ = held.predicted(fit, np.flatnonzero(at), np.random.default_rng(1))
+        value, error, k = averaged(fit, joint)
+        assert k < 0.7
+        values.append(value)
+        errors.append(error)
+    assert abs(values[0] - values[1]) < 4 * np.hypot(*errors)

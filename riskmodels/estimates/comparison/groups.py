@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,18 +12,17 @@ import pandas as pd
 
 from riskmodels.design.regression_rows import RegressionRows, check_rows, refuse_ordered
 from riskmodels.errors import InputError, Problem, raise_if_stopping
-from riskmodels.estimates.comparison.held_out import HeldOut, averaged
+from riskmodels.estimates.comparison.held_out import averaged, held_out
 from riskmodels.estimates.comparison.scores import (
     UNIT_WORDS,
     Scores,
-    answer_counts,
     table_in_html,
 )
 from riskmodels.fit import limits
 from riskmodels.fit.checks import CheckResult, below
 from riskmodels.fit.regression import fit_regression
 from riskmodels.fit.sampler import Progress, SamplerSpec, no_progress
-from riskmodels.models.regression_design import own_design, shared_design
+from riskmodels.models.regression_design import shared_design
 from riskmodels.models.regression_spec import RegressionSpec
 from riskmodels.provenance import hash_record
 from riskmodels.survey.factors import Factor
@@ -33,11 +33,13 @@ IntArray = npt.NDArray[np.int64]
 
 #: Random stream of folds and of new countries' effects, apart from those of the engines.
 STREAM_OF_FOLDS = 10_003
+#: Counts of a row that its parts must add up to.
+COUNTS = ("n", "yes", "weight", "weight_yes", "weight_squared")
 
 
 @dataclass(frozen=True, eq=False)
 class GroupedResult:
-    """Predictive accuracy of a regression for groups it was not fitted to.
+    """Predictive accuracy of a regression for groups it was not fitted to; internal, not cleared for release.
 
     Parameters
     ----------
@@ -167,8 +169,47 @@ def some_rows(rows: RegressionRows, keep: npt.NDArray[np.bool_]) -> RegressionRo
         country=np.searchsorted(used, rows.country[keep]),
         values={name: values[keep] for name, values in rows.values.items()},
         design_effect=rows.design_effect[used],
-        **{name: getattr(rows, name)[keep] for name in ("n", "yes", "weight", "weight_yes", "weight_squared")},
+        **{name: getattr(rows, name)[keep] for name in COUNTS},
     )
+
+
+def split_rows(rows: RegressionRows, parts: pd.DataFrame) -> tuple[RegressionRows, npt.NDArray[np.generic]]:
+    """Split rows by a finer grouping, such as clusters, so that groups of children can be left out.
+
+    Parameters
+    ----------
+    rows
+        Rows collapsed over the groups.
+    parts
+        One record per row and group: `row` (its position in `rows`), `group`, and the part's `n`, `yes`, `weight`,
+        `weight_yes` and `weight_squared`, on the scale of `rows`.
+
+    Returns
+    -------
+    tuple
+        The rows in parts (fits and `leave_one_out` give the same), and the label of each part, for `groups=` of
+        `grouped_cross_validation`.
+
+    Raises
+    ------
+    InputError
+        E195 where the parts of some row do not add up to it.
+    """
+    at = parts["row"].to_numpy(np.int64)
+    inside = (at >= 0) & (at < len(rows))
+    wrong = int((~inside).sum())
+    for name in COUNTS:
+        sums = np.bincount(at[inside], parts[name].to_numpy(float)[inside], minlength=len(rows))
+        wrong = max(wrong, int((~np.isclose(sums, getattr(rows, name), rtol=1e-6, atol=1e-9)).sum()))
+    if wrong:
+        problem = Problem(
+            "E195", "parts that do not add up to their rows", "parts", wrong, "give all parts of each row"
+        )
+        raise InputError([problem], "split_rows")
+    counts: dict[str, Any] = {name: parts[name].to_numpy(float) for name in COUNTS}
+    values = {name: of_row[at] for name, of_row in rows.values.items()}
+    split = replace(rows, country=rows.country[at], values=values, **counts)
+    return split, parts["group"].to_numpy()
 
 
 def _group_of_row(rows: RegressionRows, groups: str | Sequence[object] | npt.NDArray[np.generic]) -> IntArray:
@@ -243,7 +284,7 @@ def grouped_cross_validation(
         As for `fit_regression`.
     groups
         ``"country"``, or one label per row of `rows` (a region, a cluster). A group must not share a row with another:
-        rows collapsed over clusters have to be split by cluster first, which keeps every sum of a row over its parts.
+        rows collapsed over clusters are split by `split_rows` first.
     folds
         Groups are left out in so many random lots of equal size; each alone where None.
     progress
@@ -288,10 +329,7 @@ def grouped_cross_validation(
     by_country = isinstance(groups, str)
     fold = _fold_of_group(int(group.max()) + 1, folds, sampler.seed)
     without = _check_folds(rows, spec, fold[group])
-    _, shared = shared_design(spec, rows, rows.values)
-    _, own = own_design(spec, rows, rows.values)
-    children, mass, _ = answer_counts(rows, spec)
-    held = HeldOut(rows, spec, shared, own, mass)
+    held = held_out(rows, spec)
     found = np.zeros((len(fold), 4))
     passed: list[bool] = []
     checks: list[CheckResult] = []
@@ -316,7 +354,7 @@ def grouped_cross_validation(
         rows_hash=hash_record({"rows": rows.content_hash, "group": group, "fold": fold}),
         criterion=f"leaving out {what}, {len(fold)} in {len(without)} folds",
         labels=rows.countries.labels if by_country else None,
-        children=np.bincount(group, children.sum(axis=1)),
+        children=np.bincount(group, rows.n),
         joint=joint,
         each_child=alone_sum,
         error=error,

@@ -11,9 +11,11 @@ from scipy import special
 
 from riskmodels.design.regression_rows import RegressionRows
 from riskmodels.estimates.comparison.new_country import UnseenCountry, log_likelihood, shares_of_a_new_country
-from riskmodels.estimates.comparison.scores import flat_draws, log_draw_weights, log_probabilities
+from riskmodels.estimates.comparison.scores import answer_counts, flat_draws, log_draw_weights, softplus
+from riskmodels.estimates.comparison.smoothing import smoothed_ratios, tail_length
 from riskmodels.fit.regression import RegressionFit
-from riskmodels.models.latent_regression import counts_of, varies
+from riskmodels.models.latent_regression import varies
+from riskmodels.models.regression_design import own_design, shared_design
 from riskmodels.models.regression_spec import RegressionSpec
 
 FloatArray = npt.NDArray[np.float64]
@@ -40,7 +42,6 @@ class HeldOut:
     """Rows left out, with all that a fit needs to predict them."""
 
     rows: RegressionRows
-    spec: RegressionSpec
     shared: FloatArray
     own: FloatArray
     mass: FloatArray
@@ -49,7 +50,7 @@ class HeldOut:
         """Log probability of the answers at some rows, per draw, and the sum of each child's alone."""
         log_weights = log_draw_weights(fit)
         joint, alone = np.zeros(len(log_weights)), 0.0
-        yes, n = counts_of(self.rows, self.spec)
+        yes, n = self.mass[:, 1], self.mass.sum(axis=1)
         for number in np.unique(self.rows.country[at]):
             here = at[self.rows.country[at] == number]
             code = self.rows.countries.levels[number]
@@ -58,15 +59,22 @@ class HeldOut:
                 if "country_deviation" in fit.posterior:
                     deviation = flat_draws(fit, "country_deviation", "country", "varying")
                     eta = eta + deviation[:, fit.rows.countries.levels.index(code)] @ self.own[here].T
-                log_p = log_probabilities(eta)
-                joint += np.einsum("sra,ra->s", log_p, self.mass[here])
+                joint += eta @ yes[here] - softplus(eta) @ n[here]
+                share = special.expit(eta)
             else:
                 country = unseen_country(fit, yes[here], n[here], self.shared[here], self.own[here])
                 joint += log_likelihood(country, rng)
-                share = np.clip(shares_of_a_new_country(country), 1e-300, 1 - 1e-16)
-                log_p = np.log(np.stack([1 - share, share], axis=-1))
-            alone += float((special.logsumexp(log_weights[:, None, None] + log_p, axis=0) * self.mass[here]).sum())
+                share = shares_of_a_new_country(country)
+            affected = np.clip(np.exp(log_weights) @ share, 1e-300, 1 - 1e-16)
+            alone += float((self.mass[here] * np.log(np.stack([1 - affected, affected], axis=-1))).sum())
         return joint, alone
+
+
+def held_out(rows: RegressionRows, spec: RegressionSpec) -> HeldOut:
+    """All rows, ready to be predicted by fits that lack some of them."""
+    _, shared = shared_design(spec, rows, rows.values)
+    _, own = own_design(spec, rows, rows.values)
+    return HeldOut(rows, shared, own, answer_counts(rows, spec)[1])
 
 
 def averaged(fit: RegressionFit, joint: FloatArray) -> tuple[float, float, float]:
@@ -81,7 +89,5 @@ def averaged(fit: RegressionFit, joint: FloatArray) -> tuple[float, float, float
     else:  # mirrored pairs share what decides their weights: each counts as one
         pairs = parts.reshape(chains, -1).sum(axis=0) - fit.weights.sum(axis=0)
         error = float(np.sqrt((pairs**2).sum()))
-    if np.ptp(log_parts) < 1e-12:
-        return value, error, 0.0
-    _, k = array_stats.psislw(-log_parts)  # takes minus the log weights
-    return value, error, float(np.asarray(k))
+    _, k = smoothed_ratios(log_parts[:, None], tail_length(len(log_parts), 1.0))
+    return value, error, float(k[0])

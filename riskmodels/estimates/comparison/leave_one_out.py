@@ -52,6 +52,8 @@ class LooResult:
         Log density of the same units without leaving anything out.
     pareto_k
         Pareto k of the same units.
+    mcse
+        Monte Carlo error of `elpd`: how much another seed would move it.
     synthetic
         Whether the children are made up.
     checks
@@ -65,6 +67,7 @@ class LooResult:
     scores: Scores
     in_sample: FloatArray
     pareto_k: FloatArray
+    mcse: float
     synthetic: bool
     checks: tuple[CheckResult, ...] = field(default=())
 
@@ -106,12 +109,13 @@ class LooResult:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row: `elpd`, `se`, `p_loo`, `children`, `largest_k`, `share_high_k`, `passed`, `unit`."""
+        """One row: `elpd`, `se`, `mcse`, `p_loo`, `children`, `largest_k`, `share_high_k`, `passed`, `unit`."""
         return pd.DataFrame(
             {
                 "model": [self.formula],
                 "elpd": [self.elpd],
                 "se": [self.se],
+                "mcse": [self.mcse],
                 "p_loo": [self.p_loo],
                 "children": [self.scores.count.sum()],
                 "largest_k": [self.largest_k],
@@ -139,20 +143,34 @@ def _relative_efficiency(shares: FloatArray, chains: int) -> FloatArray:
     return np.where(np.isfinite(found) & (found > 0), found, 1.0)
 
 
-def _left_out(log_p: FloatArray, part: FloatArray, log_weights: FloatArray, efficiency: FloatArray) -> FloatArray:
-    """Leave-one-out log density, in-sample log density and Pareto k of some units, shape (units, 3).
+def _left_out(
+    log_p: FloatArray, part: FloatArray, mass: FloatArray, log_weights: FloatArray, efficiency: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Leave-one-out log density, in-sample log density and Pareto k of some units; what every draw adds to their sum.
 
-    `log_p` has shape (draws, units); `part` is how often one child of a unit counts in the likelihood.
+    The first three have shape (units, 3), the last (draws,). `log_p` has shape (draws, units); `part` is how often one child of a unit counts in the likelihood, `mass` all.
     """
-    found = np.empty((log_p.shape[1], 3))
+    found, added = np.empty((log_p.shape[1], 3)), np.zeros(len(log_p))
     tails = np.array([tail_length(len(log_p), value) for value in efficiency], dtype=np.int64)
     for tail in np.unique(tails):
         at = np.flatnonzero(tails == tail)
         own = log_p[:, at]
         smoothed, pareto_k = smoothed_ratios(log_weights[:, None] - part[at] * own, int(tail))
-        left_out = log_sum(smoothed + own) - log_sum(smoothed)
-        found[at] = np.column_stack([left_out, log_sum(log_weights[:, None] + own), pareto_k])
-    return found
+        below_line, above_line = log_sum(smoothed), log_sum(smoothed + own)
+        added += (np.exp(smoothed + own - above_line) - np.exp(smoothed - below_line)) @ mass[at]
+        in_sample = log_sum(log_weights[:, None] + own)
+        found[at] = np.column_stack([above_line - below_line, in_sample, pareto_k])
+    return found, added
+
+
+def _monte_carlo_error(fit: RegressionFit, added: FloatArray) -> float:
+    """Monte Carlo error of a sum to which every draw adds something, the sum of which is 0."""
+    by_chain = added.reshape(fit.posterior.sizes["chain"], -1)
+    if fit.weights is not None:  # mirrored pairs share what decides their weights: each counts as one
+        return float(np.sqrt((by_chain.sum(axis=0) ** 2).sum()))
+    if np.ptp(added) == 0:
+        return 0.0
+    return float(np.asarray(array_stats.mcse(by_chain * added.size, method="mean", chain_axis=0, draw_axis=1)))
 
 
 def leave_one_out(fit: RegressionFit, *, relative_efficiency: float | None = None) -> LooResult:
@@ -209,7 +227,7 @@ def leave_one_out(fit: RegressionFit, *, relative_efficiency: float | None = Non
     if "country_deviation" in fit.posterior:
         _, own = own_design(spec, rows, rows.values)
         deviation = flat_draws(fit, "country_deviation", "country", "varying")
-    found = np.zeros((*children.shape, 3))
+    found, added = np.zeros((*children.shape, 3)), np.zeros(len(average))
     step = max(1, BATCH // len(average))
     for start in range(0, len(rows), step):
         at = np.arange(start, min(start + step, len(rows)))
@@ -221,7 +239,10 @@ def leave_one_out(fit: RegressionFit, *, relative_efficiency: float | None = Non
         for answer in range(children.shape[1]):
             some = np.flatnonzero(children[at, answer] > 0)
             part = mass[at[some], answer] / children[at[some], answer]
-            found[at[some], answer] = _left_out(log_p[:, some, answer], part, log_weights, efficiency[some])
+            found[at[some], answer], more = _left_out(
+                log_p[:, some, answer], part, mass[at[some], answer], log_weights, efficiency[some]
+            )
+            added += more
     given = children > 0
     density, in_sample, pareto_k = found[given].T
     largest = float(pareto_k.max()) if np.isfinite(pareto_k).all() else float("nan")
@@ -234,6 +255,7 @@ def leave_one_out(fit: RegressionFit, *, relative_efficiency: float | None = Non
         scores=Scores(density, children[given], mass[given], spread[given]),
         in_sample=in_sample,
         pareto_k=pareto_k,
+        mcse=_monte_carlo_error(fit, added),
         synthetic=rows.synthetic,
         checks=(*fit.checks, check),
     )

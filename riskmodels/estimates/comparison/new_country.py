@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from riskmodels.estimates.comparison.scores import softplus
+
 FloatArray = npt.NDArray[np.float64]
 
 #: Mirrored pairs of importance draws of a country's effects, for each posterior draw.
@@ -53,7 +55,7 @@ class UnseenCountry:
 def _log_joint(country: UnseenCountry, loading: FloatArray, z: FloatArray) -> FloatArray:
     """Log density of the answers and of standardised effects (without the constant of the normal), shape (draws,)."""
     eta = country.centre + np.einsum("sre,se->sr", loading, z)
-    answers = eta @ country.yes - np.logaddexp(0.0, eta) @ country.n
+    answers = eta @ country.yes - softplus(eta) @ country.n
     return np.asarray(answers - 0.5 * (z**2).sum(axis=1))
 
 
@@ -128,7 +130,7 @@ def _integrated(country: UnseenCountry, rng: np.random.Generator) -> FloatArray:
 def shares_of_a_new_country(country: UnseenCountry) -> FloatArray:
     """Share affected of every row, averaged over the effects a new country may have, shape (draws, rows)."""
     spread = np.sqrt(np.einsum("sre,sre->sr", country.loading, country.loading))
-    nodes, weights = np.polynomial.hermite_e.hermegauss(31)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(21)
     total = np.zeros_like(country.centre)
     for node, weight in zip(nodes, weights / weights.sum(), strict=True):
         total += weight * special.expit(country.centre + node * spread)

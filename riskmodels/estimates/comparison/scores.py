@@ -100,9 +100,15 @@ def flat_draws(fit: RegressionFit, name: str, *dims: str) -> FloatArray:
     return np.asarray(values.reshape(-1, *values.shape[2:]))
 
 
+def softplus(eta: FloatArray) -> FloatArray:
+    """Compute ``log(1 + exp(eta))`` without overflow."""
+    return np.asarray(np.maximum(eta, 0.0) + np.log1p(np.exp(-np.abs(eta))))
+
+
 def log_probabilities(eta: FloatArray) -> FloatArray:
     """Log probabilities of no and yes, stacked on a last axis."""
-    return np.stack([-np.logaddexp(0.0, eta), -np.logaddexp(0.0, -eta)], axis=-1)
+    no = -softplus(eta)
+    return np.stack([no, eta + no], axis=-1)
 
 
 def log_level_probabilities(fit: RegressionFit, eta: FloatArray) -> FloatArray:
