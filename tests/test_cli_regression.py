@@ -55,7 +55,7 @@ def test_a_family_is_printed_written_and_stored(tmp_path: Path) -> None:
     assert files == sorted(names)
     about = json.loads((tmp_path / "o" / "harm.json").read_text())
     assert about["synthetic"] is True
-    assert [one["concept"] for one in about["outcomes"]] == ["risk", "harm", "harm"]
+    assert [one["concept"] for one in about["outcomes"]] == ["risk", "harm", "harm", "harm"]
     assert about["left_out"][0]["code"] == "E147"
     table = pd.read_csv(tmp_path / "o" / "harm_odds_ratios.csv")
     study = rm.load_study(BOOK[0], data=BOOK[2])

@@ -142,7 +142,10 @@ def test_risk_and_harm_stand_in_their_own_rows_with_their_own_base(study: rm.Stu
     assert list(risk["asked"]) == ["all children"]
     exposed = frame[frame["cyber"].eq(1) & frame["distress"].isin([1, 2, 3, 4])]
     assert set(harm["n"]) == {len(exposed)}
-    steps = list(harm["direct"])
+    levels, steps = list(harm["direct"][:4]), list(harm["direct"][4:])
+    for level, code in zip(levels, (1, 2, 3, 4), strict=True):
+        assert level == pytest.approx(share(exposed, exposed["distress"] == code), abs=1e-12)
+    assert harm["estimate"][:4].sum() == pytest.approx(1.0)
     assert steps == sorted(steps, reverse=True)
     for step, code in zip(steps, (2, 3, 4), strict=False):
         assert step == pytest.approx(share(exposed, exposed["distress"] >= code), abs=1e-12)
@@ -211,9 +214,9 @@ def test_defaults_come_from_the_codebook(study: rm.Study) -> None:
     }
     names = [one.name for one in exposure_outcomes(book, split=False).outcomes]
     assert names == ["comments", "images", "requests", "threats", "any_risk", "cyberbullied"]
-    assert [one.concept for one in harm_outcomes(book).outcomes] == ["risk", "harm", "harm", "harm"]
+    assert [one.concept for one in harm_outcomes(book).outcomes] == ["risk", "harm", "harm", "harm", "harm"]
     coping = exposure_outcomes(book, ["coped_deleted", "comments.told.friend", "distress", "images"], split=False)
-    assert [one.concept for one in coping.outcomes] == ["coping", "disclosure", "harm", "harm", "harm", "risk"]
+    assert [one.concept for one in coping.outcomes] == ["coping", "disclosure", "harm", "harm", "harm", "harm", "risk"]
     without = replace(book, variables={})
     with pytest.raises(rm.InputError, match="E132"):
         default_predictors(without)

@@ -62,6 +62,19 @@ def coefficient_estimates(
     own = np.full(draws.shape[:2], 1 / draws[..., 0].size) if fit.weights is None else fit.weights
     above = np.einsum("cs,csq->q", own, (draws > 0).astype(float))
     keep = [k for k, name in enumerate(names) if not (odds_ratios and name.startswith(("Intercept", THRESHOLD_OF)))]
+    if not keep:
+        raise InputError(
+            [
+                Problem(
+                    "E195",
+                    "a regression without predictors has no odds ratio",
+                    "odds_ratios",
+                    1,
+                    "read the coefficient",
+                )
+            ],
+            "coefficient_estimates",
+        )
     shown = np.exp(draws[..., keep]) if odds_ratios else draws[..., keep]
     labels = pd.DataFrame({"coefficient": [names[k] for k in keep]})
     quantity, unit = ("odds ratio", "ratio") if odds_ratios else ("coefficient", "log odds")

@@ -117,11 +117,16 @@ def harm_outcomes(
     outcomes, made = named_outcomes(codebook, chosen, words, "harm", cuts)
     outcomes = [replace(one, concept="harm") for one in outcomes]
     wider = with_indicators(codebook, made)
-    gates = list(dict.fromkeys(gate for one in outcomes if (gate := _gate(wider, wider.indicators[one.name]))))
+    gates = list(dict.fromkeys(gate for one in outcomes if (gate := _gate(wider, _asked(wider, one)))))
     risks, _ = named_outcomes(codebook, gates, words, "risk")
     apart, extra = split_by_perpetrator(wider, outcomes, words) if split else ([], [])
     notes = _perpetrator_notes(codebook, gates, words) if split else []
     return Outcomes(with_indicators(wider, extra), (*risks, *outcomes, *apart), tuple(notes))
+
+
+def _asked(codebook: Codebook, outcome: Outcome) -> Variable | Indicator:
+    """The question behind an outcome."""
+    return codebook.variables[outcome.name] if outcome.family == "ordinal" else codebook.indicators[outcome.name]
 
 
 def _gate(codebook: Codebook, part: Variable | Indicator) -> str | None:
@@ -138,6 +143,8 @@ def split_by_perpetrator(
     found, made = [], []
     kinds = {"peer": "a peer", "adult": "an adult"}
     for outcome in outcomes:
+        if outcome.family == "ordinal":  # its steps are split
+            continue
         whole = codebook.indicators[outcome.name]
         parts = [codebook.indicators[name] for name in whole.any_of] or [whole]
         gates = [_gate(codebook, part) for part in parts]

@@ -56,12 +56,17 @@ def consequence_outcomes(
     gate = options[0].asked_if
     outcomes, made = named_outcomes(codebook, chosen, words, "consequence", cuts)
     wider = _with_told(with_indicators(codebook, made), options)
-    found, own = [], []
+    found, own, scales = [], [], {}
     for one in outcomes:
-        exposed = _of_the_exposed(wider, one, gate)
-        own.append(exposed)
+        exposed: Variable | Indicator
+        if one.family == "ordinal":
+            exposed = _ordered_of_the_exposed(wider.variables[one.name], gate)
+            scales[exposed.name] = exposed
+        else:
+            exposed = _of_the_exposed(wider, one, gate)
+            own.append(exposed)
         found.append(replace(one, name=exposed.name, concept="consequence", asked=asked_of(wider, exposed)))
-    wider = with_indicators(wider, own)
+    wider = replace(with_indicators(wider, own), variables={**wider.variables, **scales})
     apart, extra = split_by_perpetrator(wider, found, words) if split else ([], [])
     known = by_dimension(codebook)
     support = [name for name in codebook.variables if holds_word(name, words.support)]
@@ -97,6 +102,13 @@ def _with_told(codebook: Codebook, options: list[Indicator]) -> Codebook:
         items[name] = Variable(name, one.label, one.answers, by_country=one.by_country, asked_if=one.asked_if)
     scale = Scale(KINDS, "Kinds of people told, number", tuple(items), "sum", len(items))
     return replace(codebook, variables={**codebook.variables, **items}, scales={**codebook.scales, scale.name: scale})
+
+
+def _ordered_of_the_exposed(asked: Variable, gate: Condition | None) -> Variable:
+    """The same of an ordered variable as a whole."""
+    if gate is None or asked.asked_if is not None:
+        return asked
+    return replace(asked, name=f"{asked.name}.exposed", asked_if=gate)
 
 
 def _of_the_exposed(codebook: Codebook, outcome: Outcome, gate: Condition | None) -> Indicator:

@@ -202,8 +202,11 @@ def _shown(fit: RegressionFit, found: Estimates, outcome: Outcome) -> pd.DataFra
         words = [known.get(text) or contrast_words(fit, text) for text in table[name]]
         table.insert(list(table.columns).index(name) + 1, "words", words)
     table["passed"] = found.passed
+    label: str | pd.Series = outcome.label
+    if "level" in table:  # one row per level of an ordered outcome
+        label = f"{outcome.label}: " + table.pop("level")
     for place, column in enumerate(OUTCOME_COLUMNS):
-        table.insert(place, column, outcome.label if column == "outcome" else getattr(outcome, column))
+        table.insert(place, column, label if column == "outcome" else getattr(outcome, column))
     return table
 
 
@@ -302,7 +305,8 @@ def fit_family(
         progress(stage, number, len(outcomes.outcomes))
         if outcome.name in fits:  # a group of one option is that option
             continue
-        spec = replace(shared, outcome=outcome.name)
+        ordered = outcome.family == "ordinal"
+        spec = replace(shared, outcome=outcome.name, base=None if ordered else shared.base)
         try:
             fits[outcome.name] = fit_regression(_rows_of(outcomes, source, spec), spec, sampler)
         except InputError as error:

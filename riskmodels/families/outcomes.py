@@ -25,7 +25,7 @@ class Outcome:
     Parameters
     ----------
     name
-        Indicator it is, in the family's extended codebook.
+        Indicator (or ordered variable) it is, in the family's extended codebook.
     label
         Words for people.
     concept
@@ -37,7 +37,7 @@ class Outcome:
     made_of
         Questions of the codebook that it was made of.
     family
-        Kind of answer: ``"binary"``; an ordered answer is asked as one yes/no outcome per step.
+        Kind of answer: ``"binary"``, or ``"ordinal"`` for an ordered variable taken as a whole.
     """
 
     name: str
@@ -245,7 +245,10 @@ def named_outcomes(
     default: Concept,
     cuts: Mapping[str, float] | None = None,
 ) -> tuple[list[Outcome], list[Indicator]]:
-    """Outcomes that the caller named: indicators as they are, variables step by step; all unknown names at once."""
+    """Outcomes that the caller named: indicators as they are, variables as a whole and step by step.
+
+    All unknown names are told at once.
+    """
     unknown = [name for name in names if name not in codebook.indicators and name not in codebook.variables]
     if unknown:
         remedy = f"choose among {', '.join([*codebook.indicators][:12])}"
@@ -259,6 +262,10 @@ def named_outcomes(
         part = codebook.indicators.get(name)
         steps = [part] if part is not None else steps_of(codebook.variables[name], cuts)
         made += [] if part is not None else steps
+        if part is None and len(steps) > 1:
+            variable = codebook.variables[name]
+            asked = asked_of(codebook, variable)
+            outcomes.append(Outcome(name, variable.label, concept, asked, made_of=(name,), family="ordinal"))
         outcomes += [
             Outcome(one.name, one.label or one.name, concept, asked_of(codebook, one), made_of=one.any_of or (name,))
             for one in steps
