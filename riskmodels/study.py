@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from riskmodels.estimates.population_match import match_population
 from riskmodels.families.choose import disclosure_outcomes, exposure_outcomes, harm_outcomes
 from riskmodels.families.consequences import consequence_outcomes
 from riskmodels.families.family import FamilySettings, RegressionFamily, fit_family
-from riskmodels.families.predictors import default_predictors, harm_predictors
+from riskmodels.families.predictors import default_predictors, harm_predictors, number_constants
 from riskmodels.families.words import OptionWords
 from riskmodels.fit.design_adjustment import design_adjusted
 from riskmodels.fit.fit import fit_model
@@ -158,7 +158,8 @@ class Study:
         Parameters
         ----------
         model
-            A formula such as ``"any_risk ~ gender * age + (1 + gender | country)"``, or a `RegressionSpec`.
+            A formula such as ``"any_risk ~ gender * age + (1 + gender | country)"``, in which numbers are counted from
+            the middle of their declared range (``fit.spec.numbers``); or a `RegressionSpec`, taken as it is.
         design_adjust
             Adjust a fit with ``weights="pseudo"`` for clusters, strata and unequal weights.
         sampler, progress
@@ -170,7 +171,7 @@ class Study:
             For `coefficient_estimates`, `marginal_effects` and `prediction_estimates`; only children who answered every
             predictor (`imputed_regression` fills gaps).
         """
-        spec = regression_formula(model) if isinstance(model, str) else model
+        spec = self._spec(model)
         codebook, source, asked = self._codebook, self.survey.source, spec.predictors
         rows = regression_rows(codebook, source, spec.outcome, asked, base=spec.base, monotonic=spec.monotonic)
         fit = fit_regression(rows, spec, sampler, progress=progress)
@@ -201,7 +202,7 @@ class Study:
             For `imputed_coefficients` (complete cases and the fraction of missing information beside) and, for anything
             else, `pooled_estimates`.
         """
-        spec = regression_formula(model) if isinstance(model, str) else model
+        spec = self._spec(model)
         return impute_and_fit(
             self._codebook, self.survey.source, spec, imputations=imputations, sampler=sampler, progress=progress
         )
@@ -214,7 +215,7 @@ class Study:
         progress: Progress = no_progress,
     ) -> Comparison:
         """Which of several regressions of one outcome predicts a child best, on the same children; stacking weights."""
-        specs = {name: regression_formula(one) if isinstance(one, str) else one for name, one in models.items()}
+        specs = {name: self._spec(one) for name, one in models.items()}
         rows = common_rows(self._codebook, self.survey.source, list(specs.values()))
         return compare_models({n: fit_regression(rows, one, sampler, progress=progress) for n, one in specs.items()})
 
@@ -231,7 +232,7 @@ class Study:
         pandas.DataFrame
             As `predictor_loss`; draw it with `plot_missing`.
         """
-        spec = regression_formula(model) if isinstance(model, str) else model
+        spec = self._spec(model)
         return predictor_loss(self._codebook, self.survey.source, spec.outcome, spec.predictors, base=spec.base)
 
     def exposure(
@@ -340,6 +341,13 @@ class Study:
         found, default = consequence_outcomes(self._codebook, of, outcomes, split=split, words=words, cuts=cuts)
         right = predictors or default
         return fit_family("consequences", found, self.survey.source, right, varying, settings, sampler, progress)
+
+    def _spec(self, model: str | RegressionSpec) -> RegressionSpec:
+        """A formula with the constants of its numbers, or the specification given."""
+        if isinstance(model, RegressionSpec):
+            return model
+        spec = regression_formula(model)
+        return replace(spec, numbers=number_constants(self._codebook, spec.predictors))
 
     @property
     def _codebook(self) -> Codebook:

@@ -297,8 +297,7 @@ def design_adjusted(fit: RegressionFit, clusters: RegressionClusters) -> Regress
     Examples
     --------
     >>> import riskmodels as rm
-    >>>     from riskmodels.design.regression_rows import refuse_ordered
-    from riskmodels.design.regression_clusters import regression_clusters
+    >>> from riskmodels.design.regression_clusters import regression_clusters
     >>> from riskmodels.fit.design_adjustment import design_adjusted
     >>> from riskmodels.models.regression_spec import regression_formula
     >>> study = rm.load_study("data/synthetic/invented/study.toml")
