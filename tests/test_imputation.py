@@ -44,6 +44,9 @@ VARIABLES = {
     "age": Variable("age", "Age", Answers("a", {}, {"prefer_not_to_say": (99,)}), low=9, high=17),
     "first": Variable("first", "First", Answers("s1", {"no": (1,), "yes": (2,)}, MISSING)),
     "second": Variable("second", "Second", Answers("s2", {"no": (1,), "yes": (2,)}, MISSING)),
+    "third": Variable(
+        "third", "Third", Answers("s2", {"no": (1,), "yes": (2,)}, MISSING), asked_if=Condition("online", ("yes",))
+    ),
     "school": Variable("school", "School", Answers("k", {"no": (0,), "yes": (1,)})),
     "online": Variable("online", "Online", Answers("o", {"no": (0,), "yes": (1,)})),
     "hours": Variable("hours", "Hours", Answers("h", {}), asked_if=Condition("online", ("yes",))),
@@ -61,7 +64,10 @@ CODEBOOK = Codebook(
         "a2": Indicator("a2", "A2", Answers("y2", {"no": (0,), "yes": (1,)}, MISSING)),
         "any": Indicator("any", "Any", None, any_of=("a1", "a2")),
     },
-    scales={"score": Scale("score", "Score", ("first", "second"), at_least=2)},
+    scales={
+        "score": Scale("score", "Score", ("first", "second"), at_least=2),
+        "asked": Scale("asked", "Asked", ("third",)),
+    },
     eligibility=(Condition("school", ("yes",)),),
 )
 TERMS = (("gender",), ("means",), ("age",), ("score",), ("gender", "age"))
@@ -216,7 +222,12 @@ def studies() -> list[Codebook]:
     replicated = DesignColumns(country="c", weight="w", replicates=Replicates(("r1", "r2", "r3"), "bootstrap"))
     return [
         CODEBOOK,
-        replace(CODEBOOK, design=DesignColumns(country="c", stratum="o", psu="p", country_labels={"1": "First"})),
+        replace(
+            CODEBOOK,
+            design=DesignColumns(
+                country="c", stratum="lonely", psu="p", country_labels={"1": "First"}, lonely_psu="certainty"
+            ),
+        ),
         replace(CODEBOOK, design=DesignColumns(one_country="KEN", weight="w")),
         replace(CODEBOOK, design=replicated),
     ]
@@ -228,6 +239,7 @@ def test_without_gaps_a_completed_set_is_the_survey(study: int, outcome: str) ->
     """Rows, weights and design effects are those of the direct path to the last bit."""
     codebook, frame = studies()[study], children()
     frame = frame.assign(**{f"r{k}": frame["w"] * (1 + 0.1 * np.sin(k * np.arange(len(frame)))) for k in (1, 2, 3)})
+    frame["lonely"] = (frame["p"] == 0).astype(float)
     source = source_from_frame(frame)
     names = ["gender", "means", "age", "score"]
     missing = missing_predictors(codebook, source, outcome, TERMS)
@@ -275,6 +287,9 @@ def test_what_was_not_asked_is_never_filled() -> None:
     assert np.isnan(missing.answers.values["hours"]).sum() == (online & frame["h"].isna()).sum()
     (rows,) = rows_of_drawn(CODEBOOK, missing, draw_sets(missing.answers, 1))
     assert rows.n.sum() == online.sum()
+    scored = missing_predictors(CODEBOOK, source_from_frame(frame), "a1", [("asked",)])
+    assert len(scored.answers) == online.sum()
+    assert np.isnan(scored.answers.values["asked"]).sum() == (online & (frame["s2"] == 8)).sum()
     unfielded = frame.assign(m=frame["m"].where(frame["c"] == "1"))
     with pytest.raises(rm.InputError, match=r"E130.*means: NAM") as caught:
         missing_predictors(CODEBOOK, source_from_frame(unfielded), "a1", TERMS)
