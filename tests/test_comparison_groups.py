@@ -33,13 +33,13 @@ from tests.test_comparison import (
 def new_country_by_integration(rows: RegressionRows, spec: RegressionSpec, left: int) -> tuple[float, float]:
     """log p(answers of one country | all others), and the sum of each child's alone, of `y ~ 1 + (1 | country)`.
 
-    The intercept and the SD on a grid, each country's effect by 71 Gauss-Hermite points.
+    The intercept and the SD on a grid, each country's effect by 101 Gauss-Hermite points.
     """
     prior = spec.prior_set
-    intercept, sd = np.meshgrid(np.linspace(-5, 3, 101), np.linspace(1e-3, 3.5, 90), indexing="ij")
+    intercept, sd = np.meshgrid(np.linspace(-5, 3, 161), np.linspace(1e-3, 3.5, 140), indexing="ij")
     log_prior = stats.norm(prior.intercept.location, prior.intercept.scale).logpdf(intercept)
     log_prior = log_prior + stats.halfnorm(scale=prior.group_sd.scale).logpdf(sd)
-    nodes, node_weights = np.polynomial.hermite_e.hermegauss(71)
+    nodes, node_weights = np.polynomial.hermite_e.hermegauss(101)
     eta = intercept[..., None] + sd[..., None] * nodes
     log_node = np.log(node_weights / node_weights.sum())
     mass = answer_counts(rows, spec)[1]
