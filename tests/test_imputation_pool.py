@@ -252,7 +252,7 @@ def test_nothing_missing_is_one_fit_and_few_complete_cases_are_no_bar() -> None:
         CODEBOOK, source_from_frame(holes), spec("y ~ disability + skill"), imputations=2, sampler=LAPLACE
     )
     assert fit.complete_case is None
-    assert any(note.code == "I148" and "E101" in note.what for note in fit.notes)
+    assert any(note.code == "I149" and "E101" in note.what for note in fit.notes)
     assert imputed_coefficients(fit).table["complete_case"].isna().all()
 
 

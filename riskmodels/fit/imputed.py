@@ -239,7 +239,7 @@ def _complete_case(
     except InputError as error:
         codes = ", ".join(sorted({problem.code for problem in error.problems if problem.stops}))
         what = f"complete cases alone cannot be fitted ({codes}): no figure stands beside the imputed ones"
-        return None, [Problem("I148", what, spec.outcome, 1, "read the imputed figures with care")]
+        return None, [Problem("I149", what, spec.outcome, 1, "read the imputed figures with care")]
 
 
 def impute_and_fit(
