@@ -11,7 +11,13 @@ from scipy import special, stats
 
 import riskmodels as rm
 from riskmodels.design.regression_rows import RegressionRows, regression_rows
-from riskmodels.estimates.regression import coefficient_estimates, marginal_effects, prediction_estimates
+from riskmodels.estimates.comparison import grouped_cross_validation, leave_one_out
+from riskmodels.estimates.regression import (
+    coefficient_estimates,
+    marginal_effects,
+    predicted_shares,
+    prediction_estimates,
+)
 from riskmodels.fit.regression import fit_regression
 from riskmodels.models.cell_likelihood import BinomialCounts, OrderedCounts, thresholds_at
 from riskmodels.models.regression_spec import RegressionSpec, regression_formula
@@ -183,3 +189,20 @@ def test_both_engines_agree_on_an_ordered_outcome() -> None:
     assert list(a["coefficient"]) == list(b["coefficient"])
     assert (np.abs(a["estimate"] - b["estimate"]) < 4 * np.hypot(a["mcse"], b["mcse"])).all()
     assert stats.spearmanr(a["sd"], b["sd"]).statistic > 0.8
+
+
+def test_leaving_out_one_child_of_an_ordered_outcome() -> None:
+    """Against the harmonic mean over draws, from shares that the predictions give; two groups refuse what is not covered."""
+    spec = spec_of(weights="none")
+    fit = fit_regression(rows_of(answered(9, 120), spec), spec, replace(LAPLACE, weighted_draws=16_000))
+    loo = leave_one_out(fit)
+    assert loo.passed
+    assert fit.rows.counts is not None
+    shares = np.stack(list(predicted_shares(fit, fit.rows.values).values()), axis=-1)
+    np.testing.assert_allclose(shares.sum(axis=-1), 1.0, rtol=1e-12)
+    weights = np.ones(shares.shape[:2]) if fit.weights is None else fit.weights
+    harmonic = -np.log(np.einsum("cs,csrk->rk", weights, 1 / shares) / weights.sum())
+    assert loo.elpd == pytest.approx((fit.rows.counts * harmonic).sum(), abs=0.1)
+    assert 6 < loo.p_loo < 14  # three thresholds, two coefficients, eight countries partially pooled
+    with pytest.raises(rm.InputError, match="yes/no outcomes only"):
+        grouped_cross_validation(fit.rows, spec)
