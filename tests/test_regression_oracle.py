@@ -169,7 +169,7 @@ def weights_in_rstanarm(fit: RegressionFit, oracle: dict[str, Any]) -> tuple[Flo
 def test_the_oracles_were_given_the_rows_of_the_twin(peer: str, model: str) -> None:
     """The stored CSV is what the package collapses today; columns were centred where the record says."""
     make, spec, oracle = (
-        runpy.run_path(str(ORACLES / "make_data.py"))["oracle_rows"],
+        runpy.run_path(str(ORACLES / "make_regression_data.py"))["oracle_rows"],
         spec_of(model),
         stored(model, peer),
     )

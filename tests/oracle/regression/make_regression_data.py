@@ -1,4 +1,4 @@
-"""Write the rows that brms and rstanarm were given. From the repository's root: python tests/oracle/regression/make_data.py."""
+"""Write the rows that brms and rstanarm were given. From the repository's root: python tests/oracle/regression/make_regression_data.py."""
 
 from __future__ import annotations
 
