@@ -17,6 +17,7 @@ from riskmodels.design.domains import direct_by_replicates, direct_estimates
 from riskmodels.design.patterns import Patterns, count_patterns
 from riskmodels.design.predictor_loss import predictor_loss
 from riskmodels.design.regression_clusters import regression_clusters
+from riskmodels.design.regression_notes import regression_notes
 from riskmodels.design.regression_rows import regression_rows
 from riskmodels.design.survey_cells import cells_of_survey
 from riskmodels.design.totals import SurveyTotals
@@ -175,6 +176,7 @@ class Study:
         codebook, source, asked = self._codebook, self.survey.source, spec.predictors
         rows = regression_rows(codebook, source, spec.outcome, asked, base=spec.base, monotonic=spec.monotonic)
         fit = fit_regression(rows, spec, sampler, progress=progress)
+        fit = replace(fit, notes=(*fit.notes, *regression_notes(codebook, rows, spec.outcome)))
         if not design_adjust:
             return fit
         return design_adjusted(fit, regression_clusters(codebook, source, spec.outcome, rows))

@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def canary_frame(children: int = 240) -> pd.DataFrame:
             "ea": [f"CANARYEA{k % 40:02d}" for k in number],
             "wgt": 0.91370001 + number * 1e-8,
             "g": rng.choice([1.0, 2.0], children),
-            "age": rng.integers(12, 18, children).astype(float),
+            "age": np.where(number % 17 == 3, np.nan, rng.integers(12, 18, children).astype(float)),
             "a": rng.choice([1.0, 2.0, 888.0], children, p=[0.7, 0.25, 0.05]),
             "b": rng.choice([1.0, 2.0], children, p=[0.8, 0.2]),
             "secret": 91376660000.0 + number,
@@ -135,6 +136,7 @@ def everything(study: rm.Study, out: Path) -> None:
         lambda: print(study.patterns(["item", "other"], by=["gender"])),
         lambda: print(study.cells(["item"], by=["gender"])._repr_html_()),
         lambda: fit_and_store(study, out),
+        *(regressions(study, out) if study.survey.source.path.suffix == ".csv" else ()),
     ):
         with contextlib.suppress(RiskModelsError):
             run()
@@ -147,6 +149,36 @@ def fit_and_store(study: rm.Study, out: Path) -> None:
     save_fit(result.fit, out)
     print(result._repr_html_(), result.table.to_string(), result.fit.notes)
     result.plot().savefig(out / "figure.svg")
+
+
+def regressions(study: rm.Study, out: Path) -> list[Callable[[], None]]:
+    """Every way to fit, adjust, impute, compare, draw and keep a regression."""
+    formula, few = "item ~ gender + age + (1 | country)", rm.SamplerSpec(engine="laplace", weighted_draws=500)
+    spec = rm.regression_formula(formula, weights="pseudo")
+
+    def one() -> None:
+        fit = study.regression(spec, design_adjust=True, sampler=few)
+        save_fit(fit, out)
+        effects = rm.marginal_effects(fit, "gender", by=["country"])
+        print(fit, fit._repr_html_(), fit.notes, fit.rows, effects._repr_html_(), rm.coefficient_estimates(fit).table)
+        rm.plot_coefficients(fit).savefig(out / "forest.svg")
+        rm.plot_curves(fit, "age", "gender").savefig(out / "curves.svg")
+        print(rm.regression_clusters(study.survey.codebook, study.survey.source, "item", fit.rows))
+
+    def filled() -> None:
+        pooled = study.imputed_regression(formula, imputations=2, sampler=few)
+        print(pooled, pooled._repr_html_(), pooled.notes, pooled.missing, rm.imputed_coefficients(pooled).table)
+        print(study.rows_lost(formula))
+
+    def compared() -> None:
+        print(study.compare({"a": formula, "b": "item ~ gender + (1 | country)"}, sampler=few)._repr_html_())
+
+    def family() -> None:
+        found = study.exposure(["item", "other"], "gender", sampler=few)
+        print(found, found._repr_html_(), found.shares(by=["country"]), found.left_out, found.notes)
+        found.plot().savefig(out / "family.svg")
+
+    return [one, filled, compared, family]
 
 
 def numbers_in(path: Path) -> list[str]:
@@ -214,6 +246,10 @@ def test_nothing_of_a_child_leaves(ending: str, tmp_path: Path, monkeypatch: pyt
     assert "E160" in text
     assert "E110" in text
     assert CANARY.search(text) is None, CANARY.search(text)
+    if ending == "csv":
+        assert {"forest.svg", "curves.svg", "family.svg"} <= {path.name for path in out.iterdir()}
+        assert "PooledRegressionFit" in text
+        assert "leaving one child out" in text
     assert searched(out, tmp_path / "in") == []
     assert searched(temporary, tmp_path / "in") == []
     assert list(temporary.iterdir()) == []
@@ -229,6 +265,14 @@ def test_the_command_line_keeps_silent_too(tmp_path: Path) -> None:
             ["audit", str(book)],
             ["fit", str(book), "--indicator", "item", "--by", "country,gender", "--store", str(tmp_path / "fits")],
             ["direct", str(book), "--indicator", "item,nosuch"],
+            [
+                "fit",
+                str(book),
+                "--formula",
+                "item ~ gender + age + (1 | country)",
+                "--out",
+                str(tmp_path / "regression"),
+            ],
             ["codebook", "draft", str(book.with_suffix(".csv"))],
         ):
             code = f"import sys; sys.argv = {['riskmodels', *command]!r}; from riskmodels.cli import main; main()"

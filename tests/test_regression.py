@@ -244,3 +244,11 @@ def test_one_country_has_no_deviations() -> None:
 def test_a_varying_term_takes_the_spelling_of_the_term_it_varies() -> None:
     spec = RegressionSpec("risk", terms=(("age",), ("gender",), ("age", "gender")), varying=((), ("gender", "age")))
     assert spec.varying == ((), ("age", "gender"))
+
+
+def test_notes_tell_predictors_that_do_not_vary_in_a_country() -> None:
+    frame, _ = simulated(8)
+    frame.loc[frame["c"] == "KEN", "g"] = 1.0
+    study = rm.study_from_frame(frame, CODEBOOK)
+    notes = study.regression("y ~ gender + (1 | country)", sampler=LAPLACE).notes
+    assert [(one.code, one.where, one.count) for one in notes] == [("W150", "gender", 1)]
