@@ -28,7 +28,7 @@ def regression_notes(codebook: Codebook, rows: RegressionRows, outcome: str) -> 
     Returns
     -------
     tuple of Problem
-        W145 for an outcome that only some children were asked, W150 for predictors that are the same for all children
+        W145 for an outcome that only some children were asked, W144 for predictors that are the same for all children
         of a country: that country says nothing of them, the others speak for it.
     """
     notes = []
@@ -43,5 +43,5 @@ def regression_notes(codebook: Codebook, rows: RegressionRows, outcome: str) -> 
     if names and len(rows.countries) > 1:
         what = "predictors that do not vary within a country"
         remedy = "read that country's effect as the others'; or leave the predictor out"
-        notes.append(Problem("W150", what, ", ".join(names), sum(constant.values()), remedy))
+        notes.append(Problem("W144", what, ", ".join(names), sum(constant.values()), remedy))
     return tuple(notes)
