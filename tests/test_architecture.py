@@ -113,3 +113,18 @@ def test_design_coverage_certifies_the_code_at_hand() -> None:
         for name in ("model", "model by gender"):
             assert 0.93 <= part[name]["0.95"]["covered"] <= 0.97
         assert part["design ignored"]["0.95"]["covered"] < 0.90
+
+
+def test_regression_coverage_certifies_the_code_at_hand() -> None:
+    """Children drawn one by one: the bands of 1,000 replicates. Clusters: ignored they show, adjusted for nearly not."""
+    result = json.loads((ROOT.parent / "benchmarks" / "results" / "regression_coverage.json").read_text())
+    changed = [name for name, digest in result["code_sha256"].items() if hashes_of_code(name) != {name: digest}]
+    assert changed == [], "run python benchmarks/regression_coverage.py again: the code it certifies has changed"
+    assert result["surveys"] >= 1000
+    assert result["fits that failed the gate"] == 0
+    for name, part in result["plain"].items():
+        for level, (low, high) in {"0.5": (0.448, 0.552), "0.9": (0.868, 0.930), "0.95": (0.926, 0.971)}.items():
+            assert low <= part[level]["covered"] <= high, name
+    for name in ("age", "country intercepts", "marginal effect of age", "marginal effects of age by country"):
+        assert result["unadjusted"][name]["0.95"]["covered"] < 0.85
+        assert 0.93 <= result["adjusted"][name]["0.95"]["covered"] <= 0.97
