@@ -89,7 +89,7 @@ def check_call(call: RegressionCall, indicators: Sequence[str], others: Sequence
 
 
 def fit_call(study: Study, call: RegressionCall, sampler: SamplerSpec, progress: Progress) -> RegressionFamily:
-    """Fit what was asked for: a family, or the one outcome of a formula (an ordered one step by step)."""
+    """Fit what was asked for: a family, or the one outcome of a formula (an ordered one as a whole)."""
     from riskmodels.families.family import FamilySettings, fit_family
     from riskmodels.families.outcomes import Outcomes, named_outcomes, with_indicators
     from riskmodels.families.words import OptionWords
@@ -111,6 +111,8 @@ def fit_call(study: Study, call: RegressionCall, sampler: SamplerSpec, progress:
     spec = regression_formula(call.formula)
     found, made = named_outcomes(book, [spec.outcome], OptionWords(), "risk")
     shared, _, own = spec.formula.split(" ~ ", 1)[1].partition(" + (")
+    if found[0].family == "ordinal":  # one regression was asked for, not its steps
+        found = found[:1]
     whole = Outcomes(with_indicators(book, made), tuple(found))
     return fit_family(
         "regression", whole, study.survey.source, shared, own.removesuffix(")"), settings, sampler, progress

@@ -249,7 +249,9 @@ def _rows_of(outcomes: Outcomes, source: SourceTable, spec: RegressionSpec) -> R
     """Rows of one outcome; yes/no predictors made from numbers stand in the place of these."""
     made = {name: number for name, number in outcomes.above_zero.items() if name in spec.predictors}
     read = [made.get(name, name) for name in spec.predictors]
-    rows = regression_rows(outcomes.codebook, source, spec.outcome, list(dict.fromkeys(read)), base=spec.base)
+    rows = regression_rows(
+        outcomes.codebook, source, spec.outcome, list(dict.fromkeys(read)), base=spec.base, monotonic=spec.monotonic
+    )
     values, factors, labels = dict(rows.values), dict(rows.factors), dict(rows.labels)
     for name, number in made.items():
         whole = values[number] if number in spec.predictors else values.pop(number)

@@ -265,7 +265,8 @@ def named_outcomes(
         if part is None and len(steps) > 1:
             variable = codebook.variables[name]
             asked = asked_of(codebook, variable)
-            outcomes.append(Outcome(name, variable.label, concept, asked, made_of=(name,), family="ordinal"))
+            label = f"{variable.label}, all levels"
+            outcomes.append(Outcome(name, label, concept, asked, made_of=(name,), family="ordinal"))
         outcomes += [
             Outcome(one.name, one.label or one.name, concept, asked_of(codebook, one), made_of=one.any_of or (name,))
             for one in steps
