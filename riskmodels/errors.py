@@ -55,6 +55,10 @@ class InputError(RiskModelsError):
         lines = "\n".join(f"  {problem}" for problem in self.problems)
         super().__init__(f"{source}: {len(stopping)} {noun} to mend before anything can be computed\n{lines}")
 
+    def __reduce__(self) -> tuple[type[InputError], tuple[tuple[Problem, ...], str]]:
+        """Travel whole between processes."""
+        return InputError, (self.problems, self.source)
+
 
 class FitError(RiskModelsError):
     """A fit that gave no usable posterior (a non-finite draw, an aborted chain)."""

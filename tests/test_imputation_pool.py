@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ import pytest
 from scipy import special
 
 import riskmodels as rm
+from riskmodels.errors import Problem
 from riskmodels.estimates.estimates import Estimates
 from riskmodels.estimates.imputed import imputed_coefficients, pooled_estimates
 from riskmodels.estimates.regression import coefficient_estimates, marginal_effects, prediction_estimates
@@ -272,3 +274,11 @@ def test_sets_made_elsewhere_are_fitted() -> None:
     assert fit.fits[0].rows.n.sum() == len(frame)
     with pytest.raises(rm.InputError, match="E149"):
         impute_and_fit(CODEBOOK, source_from_frame(frame), spec(), imputations=[frame, frame], sampler=LAPLACE)
+
+
+def test_problems_found_in_another_process_arrive_whole() -> None:
+    error = rm.InputError(
+        [Problem("E147", "fewer than 10 events per coefficient", "outcome", 9, "pool levels")], "study"
+    )
+    back = pickle.loads(pickle.dumps(error))
+    assert (back.problems, back.source, str(back)) == (error.problems, error.source, str(error))
