@@ -123,7 +123,7 @@ def _few_imputations(fits: Sequence[RegressionFit]) -> list[Problem]:
 def _moments(fit: RegressionFit) -> tuple[FloatArray, FloatArray]:
     values = fit.posterior["coefficient"].transpose("chain", "draw", "term").to_numpy()
     flat = values.reshape(-1, values.shape[-1])
-    own = np.full(len(flat), 1 / len(flat)) if fit.weights is None else fit.weights.ravel()
+    own = fit.draw_weights.ravel()
     mean = own @ flat
     return mean, own @ (flat - mean) ** 2
 

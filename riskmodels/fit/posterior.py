@@ -57,6 +57,14 @@ class CheckedPosterior:
         """Denominator of what was fitted."""
         raise NotImplementedError
 
+    @property
+    def draw_weights(self) -> FloatArray:
+        """Weight of every draw, shape (chain, draw), summing to one, whichever engine made them."""
+        if self.weights is not None:
+            return self.weights
+        shape = (self.posterior.sizes["chain"], self.posterior.sizes["draw"])
+        return np.full(shape, 1 / (shape[0] * shape[1]))
+
     @cached_property
     def draws(self) -> xr.Dataset:
         """Posterior draws that all count the same, dims (chain, draw, ...)."""

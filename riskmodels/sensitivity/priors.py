@@ -78,7 +78,7 @@ def prior_sensitivity(
     independent = (
         np.clip(convergence(shaped).ess_tail / base.size, 0, 1) if fit.weights is None else np.ones(len(domains))
     )
-    fitted = np.full(base.size, 1 / base.size) if fit.weights is None else fit.weights.ravel()
+    fitted = fit.draw_weights.ravel()
     centre = fitted @ values
     spread = np.sqrt(fitted @ (values - centre) ** 2)
     tail = (1 - DEFAULT_PROBABILITY) / 2

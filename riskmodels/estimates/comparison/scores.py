@@ -88,10 +88,7 @@ def answer_counts(rows: RegressionRows, spec: RegressionSpec) -> tuple[FloatArra
 
 def log_draw_weights(fit: RegressionFit) -> FloatArray:
     """Log weight of every draw, chains one after the other; they sum to one."""
-    count = fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"]
-    if fit.weights is None:
-        return np.full(count, -np.log(count))
-    return np.log(np.maximum(fit.weights.ravel(), np.finfo(float).tiny))
+    return np.log(np.maximum(fit.draw_weights.ravel(), np.finfo(float).tiny))
 
 
 def flat_draws(fit: RegressionFit, name: str, *dims: str) -> FloatArray:
