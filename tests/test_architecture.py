@@ -26,6 +26,7 @@ ROOMS = [
     "reproduction",
     "families",
     "prevalence_result",
+    "study_regression",
     "study",
     "cli_regression",
     "cli",
