@@ -9,7 +9,6 @@ import pandas as pd
 
 from riskmodels.design.predictor_loss import predictor_loss
 from riskmodels.design.regression_clusters import regression_clusters
-from riskmodels.design.regression_notes import regression_notes
 from riskmodels.design.regression_rows import regression_rows
 from riskmodels.estimates.comparison import Comparison, common_rows, compare_models
 from riskmodels.families.choose import disclosure_outcomes, exposure_outcomes, harm_outcomes
@@ -69,7 +68,6 @@ class RegressionVerbs:
         codebook, source, asked = self._codebook, self.survey.source, spec.predictors
         rows = regression_rows(codebook, source, spec.outcome, asked, base=spec.base, monotonic=spec.monotonic)
         fit = fit_regression(rows, spec, sampler, progress=progress)
-        fit = replace(fit, notes=(*fit.notes, *regression_notes(codebook, rows, spec.outcome)))
         if not design_adjust:
             return fit
         return design_adjusted(fit, regression_clusters(codebook, source, spec.outcome, rows))

@@ -353,6 +353,12 @@ def test_options_of_several_questions_are_taken_together() -> None:
     assert adult["direct"] == pytest.approx(told[by_adult].mean(), abs=0.01)
 
 
+def test_every_fit_of_a_family_says_who_was_asked(exposure: RegressionFamily, disclosure: RegressionFamily) -> None:
+    codes = [{note.code for note in fit.notes} for fit in disclosure.fits.values()]
+    assert codes and all("W145" in found for found in codes)
+    assert not any("W145" in {note.code for note in fit.notes} for fit in exposure.fits.values())
+
+
 def test_a_family_shows_what_it_is(disclosure: RegressionFamily) -> None:
     assert disclosure.passed
     assert "SYNTHETIC" in repr(disclosure)

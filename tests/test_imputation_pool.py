@@ -22,7 +22,7 @@ from riskmodels.fit.imputed import PooledRegressionFit, fit_imputed, impute_and_
 from riskmodels.fit.pooling import equal_mixture, missing_information, worst_checks
 from riskmodels.fit.regression import RegressionFit
 from riskmodels.models.regression_spec import RegressionSpec, regression_formula
-from riskmodels.survey.codebook.records import Answers, Codebook, DesignColumns, Indicator, Variable
+from riskmodels.survey.codebook.records import Answers, Codebook, Condition, DesignColumns, Indicator, Variable
 from riskmodels.survey.readers import source_from_frame
 
 LAPLACE = rm.SamplerSpec(engine="laplace", weighted_draws=1000)
@@ -256,6 +256,20 @@ def test_nothing_missing_is_one_fit_and_few_complete_cases_are_no_bar() -> None:
     assert fit.complete_case is None
     assert any(note.code == "I149" and "E101" in note.what for note in fit.notes)
     assert imputed_coefficients(fit).table["complete_case"].isna().all()
+
+
+def test_imputed_fits_say_who_was_asked_and_what_does_not_vary() -> None:
+    frame = simulated(3, 300)
+    frame.loc[frame["c"] == "A", "g"] = 1.0
+    asked = replace(CODEBOOK.indicators["y"], asked_if=Condition("gender", levels=("girl",)))
+    book, source = replace(CODEBOOK, indicators={"y": asked}), source_from_frame(frame)
+    fit = impute_and_fit(book, source, spec("y ~ skill"), imputations=2, sampler=LAPLACE)
+    assert fit.complete_case is not None
+    for one in (fit, *fit.fits, fit.complete_case):
+        assert [note.code for note in one.notes].count("W145") == 1
+    fit = impute_and_fit(CODEBOOK, source, spec("y ~ gender + skill"), imputations=2, sampler=LAPLACE)
+    told = [(note.where, note.count) for note in fit.notes if note.code == "W144"]
+    assert told == [("gender", 1)]
 
 
 def test_settings_are_checked_before_anything_is_read() -> None:

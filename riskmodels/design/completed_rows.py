@@ -13,6 +13,7 @@ import pandas as pd
 
 from riskmodels.design.coding import MISSING_CODE, PSU, STRATUM, WEIGHT
 from riskmodels.design.missing_predictors import KIND_OF, MissingPredictors, coded_children, why_missing
+from riskmodels.design.regression_notes import notes_on_the_asked
 from riskmodels.design.regression_rows import RegressionRows, regression_rows
 from riskmodels.design.survey_factors import country_factor
 from riskmodels.errors import Problem, raise_if_stopping
@@ -87,7 +88,8 @@ def rows_of_drawn(codebook: Codebook, missing: MissingPredictors, sets: Iterable
             columns[name] = plain[name].to_numpy(float, copy=True)
             columns[name][missing.inside] = whole[name]
         source = source_from_frame(plain.assign(**columns), columns=reader.columns())
-        found.append(regression_rows(reader, source, missing.outcome, missing.predictors, base=missing.base))
+        rows = regression_rows(reader, source, missing.outcome, missing.predictors, base=missing.base)
+        found.append(replace(rows, notes=notes_on_the_asked(codebook, missing.outcome)))
     return tuple(found)
 
 

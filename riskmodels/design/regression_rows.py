@@ -18,6 +18,7 @@ from riskmodels.design.ordered_outcome import (
     middle_threshold,
     with_indicator_above,
 )
+from riskmodels.design.regression_notes import notes_on_constants, notes_on_the_asked
 from riskmodels.design.survey_cells import cells_of_survey
 from riskmodels.design.survey_factors import check_names, country_factor
 from riskmodels.errors import InputError, Problem, raise_if_stopping
@@ -67,6 +68,8 @@ class RegressionRows:
         Levels of an ordered outcome; None for an indicator.
     counts, weight_counts
         Of an ordered outcome: children and sums of weights per row and level, shape (rows, levels).
+    notes
+        What a reader of any fit to these rows must know.
     """
 
     countries: Factor
@@ -86,6 +89,7 @@ class RegressionRows:
     outcome_levels: Factor | None = None
     counts: FloatArray | None = None
     weight_counts: FloatArray | None = None
+    notes: tuple[Problem, ...] = ()
 
     def __len__(self) -> int:
         """Give the number of rows."""
@@ -235,6 +239,7 @@ def _rows(
         outcome_levels=ordered,
         counts=counts,
         weight_counts=None if weight_counts is None else weight_counts * scale[:, None],
+        notes=notes_on_the_asked(codebook, outcome),
     )
 
 
@@ -299,7 +304,7 @@ def check_rows(
     Returns
     -------
     tuple of Problem
-        Warnings: W141 separation, W143 few countries.
+        Warnings: the rows' own (W145), W144 predictors constant in a country, W141 separation, W143 few countries.
 
     Raises
     ------
@@ -336,7 +341,8 @@ def check_rows(
                 remedy,
             )
         )
-    return raise_if_stopping(problems, "regression")
+    constant = notes_on_constants(rows.country, len(rows.countries), rows.values)
+    return (*rows.notes, *constant, *raise_if_stopping(problems, "regression"))
 
 
 def _dependent(design: FloatArray, names: Sequence[str]) -> list[str]:

@@ -59,8 +59,7 @@ def coefficient_estimates(
         median, 0.5 to 1.
     """
     names, draws = _coefficients(fit)
-    own = np.full(draws.shape[:2], 1 / draws[..., 0].size) if fit.weights is None else fit.weights
-    above = np.einsum("cs,csq->q", own, (draws > 0).astype(float))
+    above = np.einsum("cs,csq->q", fit.draw_weights, (draws > 0).astype(float))
     keep = [k for k, name in enumerate(names) if not (odds_ratios and name.startswith(("Intercept", THRESHOLD_OF)))]
     if not keep:
         raise InputError(

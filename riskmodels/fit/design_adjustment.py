@@ -111,11 +111,6 @@ def _shared_precision(fit: RegressionFit, shared: FloatArray, mean: FloatArray) 
     return np.asarray(found)
 
 
-def _weights(fit: RegressionFit) -> FloatArray:
-    shape = tuple(fit.posterior.sizes[dim] for dim in ("chain", "draw"))
-    return np.full(shape, 1 / np.prod(shape)) if fit.weights is None else fit.weights
-
-
 def _spread(fit: RegressionFit, weights: FloatArray) -> FloatArray:
     """Posterior mean of the covariance between countries of the varying coefficients."""
     sd = fit.posterior["country_sd"].transpose("chain", "draw", "varying").to_numpy()
@@ -155,7 +150,7 @@ def curvature(fit: RegressionFit, clusters: RegressionClusters) -> Curvature:
     clusters
         Its children per PSU, or under replicate weights.
     """
-    rows, place, weights = fit.rows, _place(fit), _weights(fit)
+    rows, place, weights = fit.rows, _place(fit), fit.draw_weights
     _, shared = shared_design(fit.spec, rows, rows.values)
     countries, size = len(rows.countries), shared.shape[1]
     mean = np.einsum("cs,csq->q", weights, _theta(fit, place))
@@ -215,7 +210,7 @@ def least_moving_map(bread: FloatArray, meat: FloatArray) -> FloatArray:
 
 
 def _moved(fit: RegressionFit, change: FloatArray, place: list[int]) -> xr.Dataset:
-    theta, weights = _theta(fit, place), _weights(fit)
+    theta, weights = _theta(fit, place), fit.draw_weights
     mean = np.einsum("cs,csq->q", weights, theta)
     moved = mean + (theta - mean) @ change.T
     posterior = fit.posterior

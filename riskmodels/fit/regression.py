@@ -59,7 +59,8 @@ class RegressionFit(CheckedPosterior):
         return self.summary_in_html(f"{html.escape(self.spec.formula)}; {self.rows.n.sum():,.0f} children")
 
 
-def _fingerprint(rows: RegressionRows, spec: RegressionSpec, sampler: SamplerSpec) -> Fingerprint:
+def regression_fingerprint(rows: RegressionRows, spec: RegressionSpec, sampler: SamplerSpec) -> Fingerprint:
+    """Identity of the fit of a regression to these rows."""
     versions = {**installed_versions(), "model code": hash_of_code(*REGRESSION_CODE)}
     return Fingerprint(
         cells=rows.content_hash,
@@ -100,7 +101,7 @@ def _by_laplace(
         sampler=sampler,
         posterior=posterior,
         checks=checks,
-        fingerprint=_fingerprint(rows, spec, sampler),
+        fingerprint=regression_fingerprint(rows, spec, sampler),
         seconds=time.perf_counter() - started,
         engine="laplace",
         engine_reason=reason,
@@ -148,7 +149,7 @@ def _by_nuts(
         sampler=sampler,
         posterior=kept,
         checks=checks,
-        fingerprint=_fingerprint(rows, spec, sampler),
+        fingerprint=regression_fingerprint(rows, spec, sampler),
         seconds=time.perf_counter() - started,
         engine="nuts",
         engine_reason=reason,

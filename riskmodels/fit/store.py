@@ -17,8 +17,7 @@ from riskmodels.errors import StoreError
 from riskmodels.fit.checks import CheckResult
 from riskmodels.fit.fit import Fit, fingerprint_of, fit_model
 from riskmodels.fit.posterior import CheckedPosterior
-from riskmodels.fit.regression import RegressionFit, fit_regression
-from riskmodels.fit.regression import _fingerprint as regression_fingerprint
+from riskmodels.fit.regression import RegressionFit, fit_regression, regression_fingerprint
 from riskmodels.fit.sampler import Progress, SamplerSpec, no_progress
 from riskmodels.models.regression_design import shared_design
 from riskmodels.models.regression_spec import RegressionSpec
