@@ -1,0 +1,143 @@
+"""Hierarchical models whose countries are independent given what they share: the contract of the countrywise engine.
+
+A country's coefficients are ``g``, shared by all countries, plus ``u`` of its own on some of them; both are normal given
+hyperparameters. The likelihood of a country may hang on all its coefficients at once (joint models of several answers).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from riskmodels.models.hyperparameters import Hyper
+from riskmodels.models.priors import Prior
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+class CountryLikelihood(Protocol):
+    """What the engine needs to know of the data, at coefficients of shape (points, countries, coefficients)."""
+
+    def log_density(self, coefficients: FloatArray) -> FloatArray:
+        """Log density up to a constant, shape (points, countries)."""
+
+    def score(self, coefficients: FloatArray) -> FloatArray:
+        """Its first derivative, shape of the coefficients."""
+
+    def information(self, coefficients: FloatArray) -> FloatArray:
+        """Minus the second derivative, or a positive definite matrix close to it, (points, countries, D, D)."""
+
+
+@dataclass(frozen=True)
+class PriorBlock:
+    """Some coefficients with one normal prior: a common part and deviations, each fixed or sized by a hyperparameter.
+
+    Their covariance is ``deviation^2 I + common^2 11'``.
+
+    Parameters
+    ----------
+    name
+        What they are.
+    positions
+        Places among the shared coefficients, or among those of a country.
+    mean
+        Prior mean.
+    deviation, common
+        SDs where they are fixed.
+    deviation_hyper, common_hyper
+        Positions of the hyperparameters that are these SDs; None where fixed.
+    exact
+        The prior of every coefficient where it is not normal: weights account for it.
+    """
+
+    name: str
+    positions: tuple[int, ...]
+    mean: float = 0.0
+    deviation: float = 1.0
+    common: float = 0.0
+    deviation_hyper: int | None = None
+    common_hyper: int | None = None
+    exact: Prior | None = None
+
+    def sds(self, values: list[FloatArray], points: int) -> tuple[FloatArray, FloatArray]:
+        """SD of the deviations and of the common part at every point of the hyperparameters."""
+        parts = (
+            np.full(points, fixed) if hyper is None else values[hyper]
+            for fixed, hyper in ((self.deviation, self.deviation_hyper), (self.common, self.common_hyper))
+        )
+        deviation, common = parts
+        return deviation, common
+
+
+@dataclass(frozen=True, eq=False)
+class CountryModel:
+    """Likelihood and priors.
+
+    Parameters
+    ----------
+    likelihood
+        Of the data.
+    size, countries
+        Number of coefficients, and of countries.
+    own
+        Positions of the coefficients that vary by country.
+    shared_blocks, own_blocks
+        Priors; every position stands in one block.
+    hypers
+        Hyperparameters, all of kind ``"sd"``.
+    start
+        Shared coefficients to start a search from.
+    """
+
+    likelihood: CountryLikelihood
+    size: int
+    countries: int
+    own: IntArray
+    shared_blocks: tuple[PriorBlock, ...]
+    own_blocks: tuple[PriorBlock, ...]
+    hypers: tuple[Hyper, ...]
+    start: FloatArray
+
+    @property
+    def dimension(self) -> int:
+        """Number of hyperparameters."""
+        return len(self.hypers)
+
+
+def prior_precision(
+    blocks: tuple[PriorBlock, ...], size: int, values: list[FloatArray], points: int
+) -> tuple[FloatArray, FloatArray]:
+    """Precision of the prior (points, size, size) and its log determinant (points,)."""
+    precision, log_determinant = np.zeros((points, size, size)), np.zeros(points)
+    for block in blocks:
+        at, count = np.array(block.positions), len(block.positions)
+        deviation, common = block.sds(values, points)
+        own, all_together = deviation**2, deviation**2 + count * common**2
+        shrink = common**2 / all_together / own
+        precision[:, at[:, None], at[None, :]] = -shrink[:, None, None]
+        precision[:, at, at] += (1 / own)[:, None]
+        log_determinant -= (count - 1) * np.log(own) + np.log(all_together)
+    return precision, log_determinant
+
+
+def prior_mean(blocks: tuple[PriorBlock, ...], size: int) -> FloatArray:
+    """Mean of the prior, shape (size,)."""
+    mean = np.zeros(size)
+    for block in blocks:
+        mean[list(block.positions)] = block.mean
+    return mean
+
+
+def exact_over_normal(model: CountryModel, shared: FloatArray) -> FloatArray:
+    """Log of the exact prior of the shared coefficients over the normal that stands for it, (..., size) -> (...)."""
+    total = np.zeros(shared.shape[:-1])
+    for block in model.shared_blocks:
+        if block.exact is not None:
+            values = shared[..., list(block.positions)]
+            normal = Prior("normal", location=block.mean, scale=block.deviation)
+            total += (block.exact.log_density(values) - normal.log_density(values)).sum(axis=-1)
+    return total
