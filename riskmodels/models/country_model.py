@@ -108,20 +108,51 @@ class CountryModel:
         return len(self.hypers)
 
 
-def prior_precision(
-    blocks: tuple[PriorBlock, ...], size: int, values: list[FloatArray], points: int
-) -> tuple[FloatArray, FloatArray]:
-    """Precision of the prior (points, size, size) and its log determinant (points,)."""
-    precision, log_determinant = np.zeros((points, size, size)), np.zeros(points)
+@dataclass(frozen=True, eq=False)
+class PriorRoot:
+    """Symmetric root of the prior covariance of some coefficients: turns standard normals into coefficients.
+
+    Parameters
+    ----------
+    places
+        Positions of every block.
+    deviation, spread
+        Per block and point: the root is ``deviation I + spread 11'``.
+    """
+
+    places: tuple[slice | IntArray, ...]
+    deviation: tuple[FloatArray, ...]
+    spread: tuple[FloatArray, ...]
+
+    def apply(self, values: FloatArray) -> FloatArray:
+        """Multiply along the last axis; values have shape (points, ..., size)."""
+        out = np.empty(np.broadcast_shapes(values.shape, (self.points, *(1,) * (values.ndim - 1))))
+        lead = (slice(None), *(None,) * (values.ndim - 1))
+        for at, deviation, spread in zip(self.places, self.deviation, self.spread, strict=True):
+            part = values[..., at]
+            out[..., at] = part * deviation[lead]
+            if spread.any():
+                out[..., at] += part.sum(axis=-1, keepdims=True) * spread[lead]
+        return out
+
+    @property
+    def points(self) -> int:
+        """Number of points of the hyperparameters."""
+        return len(self.deviation[0]) if self.deviation else 1
+
+
+def prior_root(blocks: tuple[PriorBlock, ...], values: list[FloatArray], points: int) -> PriorRoot:
+    """Root of the prior covariance at every point of the hyperparameters."""
+    places: list[slice | IntArray] = []
+    deviations, spreads = [], []
     for block in blocks:
         at, count = np.array(block.positions), len(block.positions)
+        whole = slice(int(at[0]), int(at[-1]) + 1)
+        places.append(whole if np.array_equal(at, np.arange(whole.start, whole.stop)) else at)
         deviation, common = block.sds(values, points)
-        own, all_together = deviation**2, deviation**2 + count * common**2
-        shrink = common**2 / all_together / own
-        precision[:, at[:, None], at[None, :]] = -shrink[:, None, None]
-        precision[:, at, at] += (1 / own)[:, None]
-        log_determinant -= (count - 1) * np.log(own) + np.log(all_together)
-    return precision, log_determinant
+        deviations.append(deviation)
+        spreads.append((np.sqrt(deviation**2 + count * common**2) - deviation) / count)
+    return PriorRoot(tuple(places), tuple(deviations), tuple(spreads))
 
 
 def prior_mean(blocks: tuple[PriorBlock, ...], size: int) -> FloatArray:

@@ -47,7 +47,9 @@ def _model(case: str) -> tuple[JointCounts, LatentCooccurrence]:
     unknown = 0.15 if case == "unknown answers" else 0.0
     counts = counts_from_probabilities(p, shape, 60, 1, unknown=unknown, impossible=impossible)
     by = ("country", "disability") if case == "associations of subgroups" else ("country",)
-    return counts, latent_cooccurrence(counts, CooccurrenceSpec(associations_by=by, interactions=case == "interactions"))
+    return counts, latent_cooccurrence(
+        counts, CooccurrenceSpec(associations_by=by, interactions=case == "interactions")
+    )
 
 
 CASES = ("plain", "unknown answers", "impossible pair", "associations of subgroups", "interactions")

@@ -7,42 +7,40 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from riskmodels.models.country_model import CountryModel, prior_mean, prior_precision
+from riskmodels.models.country_model import CountryModel, PriorRoot, prior_mean, prior_root
 from riskmodels.models.hyperparameters import hyper_values, log_hyper_prior
 
 FloatArray = npt.NDArray[np.float64]
 
+#: Largest change of a coefficient in one Newton step.
+LONGEST_STEP = 2.0
+#: Newton steps with fresh information end when no coefficient changes by more.
+SETTLED = 0.001
+
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """Normal priors at points of the hyperparameters: precisions, their log determinants, and the mean."""
+    """Normal priors at points of the hyperparameters: standard normals times a root, around a mean."""
 
-    shared: FloatArray
-    own: FloatArray
-    log_determinant_shared: FloatArray
-    log_determinant_own: FloatArray
+    shared: PriorRoot
+    own: PriorRoot
     mean: FloatArray
 
-    def log_density(self, shared: FloatArray, own: FloatArray) -> FloatArray:
-        """Log density of coefficients (points, D) and (points, C, B), the constants of pi left out."""
-        step = shared - self.mean
-        quadratic = np.einsum("nd,nde,ne->n", step, self.shared, step, optimize=True)
-        quadratic += np.einsum("ncb,nbd,ncd->n", own, self.own, own, optimize=True)
-        return np.asarray(0.5 * (self.log_determinant_shared + own.shape[1] * self.log_determinant_own - quadratic))
+    def coefficients(self, model: CountryModel, shared: FloatArray, own: FloatArray) -> FloatArray:
+        """Coefficients of every country, (points, C, D), from standardised (points, D) and (points, C, B)."""
+        return coefficients_of(model, self.mean + self.shared.apply(shared), self.own.apply(own))
 
 
 def prior_at(model: CountryModel, zeta: FloatArray) -> Prior:
     """Priors at unconstrained hyperparameters of shape (dimension, points)."""
-    points = zeta.shape[1]
-    values = hyper_values(model.hypers, zeta)
-    shared, shared_determinant = prior_precision(model.shared_blocks, model.size, values, points)
-    own, own_determinant = prior_precision(model.own_blocks, len(model.own), values, points)
-    return Prior(shared, own, shared_determinant, own_determinant, prior_mean(model.shared_blocks, model.size))
+    points, values = zeta.shape[1], hyper_values(model.hypers, zeta)
+    shared, own = (prior_root(blocks, values, points) for blocks in (model.shared_blocks, model.own_blocks))
+    return Prior(shared, own, prior_mean(model.shared_blocks, model.size))
 
 
 @dataclass(frozen=True, eq=False)
 class Precision:
-    """Precision of (g, u_1 ... u_C) given hyperparameters, factorised.
+    """Precision of the standardised (h, v_1 ... v_C) given hyperparameters, factorised.
 
     Parameters
     ----------
@@ -80,12 +78,15 @@ class Precision:
 def factorise(model: CountryModel, information: FloatArray, prior: Prior) -> Precision:
     """Factorise the precision where the likelihood has this information, shape (points or 1, C, D, D)."""
     own = model.own
-    blocks = information[..., own[:, None], own[None, :]] + prior.own[:, None]
+    rows = prior.own.apply(np.swapaxes(information[..., own, :], -1, -2))  # (points, C, D, B)
+    blocks = prior.own.apply(np.swapaxes(rows[..., own, :], -1, -2))
+    blocks[..., np.arange(len(own)), np.arange(len(own))] += 1
     own_inverse = np.linalg.inv(np.linalg.cholesky(blocks))
-    half = own_inverse @ information[..., own, :]
-    points = len(own_inverse)
-    joined = half.reshape(points, model.countries * len(own), model.size)
-    schur = information.sum(axis=1) + prior.shared - np.swapaxes(joined, -1, -2) @ joined
+    half = own_inverse @ prior.shared.apply(np.swapaxes(rows, -1, -2))
+    joined = half.reshape(len(half), model.countries * len(own), model.size)
+    total = prior.shared.apply(np.swapaxes(prior.shared.apply(information.sum(axis=1)), -1, -2))
+    schur = total - np.swapaxes(joined, -1, -2) @ joined
+    schur[..., np.arange(model.size), np.arange(model.size)] += 1
     return Precision(own_inverse, half, np.linalg.inv(np.linalg.cholesky(schur)))
 
 
@@ -107,11 +108,11 @@ class Conditional:
     prior, precision
         Priors and factorised precision there.
     shared, own
-        Centre, (points, D) and (points, C, B).
+        Centre, standardised, (points, D) and (points, C, B).
     log_marginal
         Laplace approximation of the log posterior density of the hyperparameters, up to a constant.
     longest
-        Largest change of a coefficient's linear predictor in the last step, in SDs.
+        Largest change of a coefficient in the last step.
     """
 
     zeta: FloatArray
@@ -123,48 +124,63 @@ class Conditional:
     longest: FloatArray
 
 
+@dataclass(frozen=True, eq=False)
+class Expansion:
+    """The log likelihood around coefficients (C, D): its score (C, D) and information (C, D, D)."""
+
+    coefficients: FloatArray
+    score: FloatArray
+    information: FloatArray
+
+
+def expand(model: CountryModel, coefficients: FloatArray) -> Expansion:
+    """Expand the log likelihood to second order."""
+    at = coefficients[None]
+    return Expansion(coefficients, model.likelihood.score(at)[0], model.likelihood.information(at)[0])
+
+
 def condition(
-    model: CountryModel,
-    zeta: FloatArray,
-    start: tuple[FloatArray, FloatArray],
-    information: FloatArray | None,
-    steps: int,
+    model: CountryModel, zeta: FloatArray, around: Expansion, steps: int, *, refresh: bool = False
 ) -> Conditional:
-    """Newton steps from one start; `information` of the likelihood is used throughout where it is given.
+    """Find the mode of the coefficients: one step by an expansion of the likelihood, then Newton steps.
 
     Parameters
     ----------
-    start
-        Shared coefficients (D,) and those of the countries (C, B).
-    information
-        Shape (C, D, D): every step then costs a gradient only.
+    zeta
+        Hyperparameters, (dimension, points).
+    around
+        The first step is the same quadratic for all points, whatever their hyperparameters.
     steps
-        How many.
+        How many in all, at most.
+    refresh
+        Whether later steps take the information at hand; else that of the expansion, and each costs a gradient only.
     """
-    points = zeta.shape[1]
     prior = prior_at(model, zeta)
-    shared, own = np.tile(start[0], (points, 1)), np.tile(start[1], (points, 1, 1))
-    precision = None if information is None else factorise(model, information[None], prior)
-    longest = np.full(points, np.inf)
-    for _ in range(steps):
-        at = coefficients_of(model, shared, own)
+    precision = factorise(model, around.information[None], prior)
+    working = around.score + np.einsum("cde,ce->cd", around.information, around.coefficients - prior.mean)
+    shared, own = precision.solve(
+        prior.shared.apply(working.sum(axis=0)[None]), prior.own.apply(working[None, :, model.own])
+    )
+    at = prior.coefficients(model, shared, own)
+    longest = np.abs(at - around.coefficients).max(axis=(1, 2))
+    for _ in range(steps - 1):
         score = model.likelihood.score(at)
-        if information is None:
+        if refresh:
             precision = factorise(model, model.likelihood.information(at), prior)
-        assert precision is not None
-        pull = score.sum(axis=1) - np.einsum("nde,ne->nd", prior.shared, shared - prior.mean)
-        pull_own = score[..., model.own] - np.einsum("nbd,ncd->ncb", prior.own, own)
+        pull = prior.shared.apply(score.sum(axis=1)) - shared
+        pull_own = prior.own.apply(score[..., model.own]) - own
         step, step_own = precision.solve(pull, pull_own)
-        longest = np.abs(step).max(axis=1)
-        if step_own.size:
-            longest = np.maximum(longest, np.abs(step_own).max(axis=(1, 2)))
-        shrink = np.minimum(1.0, 2.0 / np.maximum(longest, 1e-300))[:, None]
+        longest = np.abs(prior.coefficients(model, shared + step, own + step_own) - at).max(axis=(1, 2))
+        shrink = np.minimum(1.0, LONGEST_STEP / np.maximum(longest, 1e-300))[:, None]
         shared, own = shared + shrink * step, own + shrink[..., None] * step_own
-    assert precision is not None
+        at = prior.coefficients(model, shared, own)
+        if refresh and longest.max() < SETTLED:
+            break
     log_marginal = (
         log_hyper_prior(model.hypers, zeta)
-        + model.likelihood.log_density(coefficients_of(model, shared, own)).sum(axis=1)
-        + prior.log_density(shared, own)
+        + model.likelihood.log_density(at).sum(axis=1)
+        - 0.5 * (shared**2).sum(axis=1)
+        - 0.5 * (own**2).sum(axis=(1, 2))
         - 0.5 * precision.log_determinant_own.sum(axis=1)
         - 0.5 * precision.log_determinant_shared
     )

@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 
 from riskmodels.errors import FitError
 from riskmodels.fit import limits
-from riskmodels.fit.countrywise.conditional import Conditional, coefficients_of, condition
+from riskmodels.fit.countrywise.conditional import Conditional, Expansion, condition, expand
 from riskmodels.fit.laplace.heavy_tails import heavy_normals, log_heavy
 from riskmodels.fit.laplace.hyperposterior import SplitT, find_mode, refitted, shape_around
 from riskmodels.fit.weighting import effective_draws, smoothed_weights
@@ -40,6 +40,8 @@ Settle = Callable[[CountryModel, FloatArray], CountryModel]
 
 #: Draws of every country's coefficients per draw of everything else: two, each with its mirror image.
 INNER_PAIRS = 2
+#: Newton steps to a mode, at most.
+NEWTON_STEPS = 60
 #: Hyperparameters at once: what stays in memory, and the unit of work of a thread.
 POINTS_AT_ONCE = 128
 #: Shares of heavy-tailed draws: normals of dozens of dimensions rarely need them, and they are rarely kept.
@@ -79,32 +81,32 @@ class CountrywiseDraws:
 
 @dataclass(frozen=True, eq=False)
 class Explored:
-    """Where the posterior lies: a model settled at its mode, the mode's coefficients, and the information there."""
+    """Where the posterior lies: a model settled at its mode, the likelihood expanded there, and a proposal."""
 
     model: CountryModel
-    start: tuple[FloatArray, FloatArray]
-    information: FloatArray
+    around: Expansion
     proposal: SplitT
 
     def condition(self, zeta: FloatArray, steps: int = 2) -> Conditional:
         """Normal approximations of the coefficients with the information found at the mode."""
-        return condition(self.model, zeta, self.start, self.information, steps)
+        return condition(self.model, zeta, self.around, steps)
 
 
 def _settled(
-    model: CountryModel, zeta: FloatArray, start: tuple[FloatArray, FloatArray], settle: Settle
-) -> tuple[CountryModel, tuple[FloatArray, FloatArray], FloatArray]:
-    """Mode of the coefficients at one point of the hyperparameters, and the information there."""
-    for steps in (15, 10):
-        at = condition(model, zeta[:, None], start, None, steps)
-        if not (np.isfinite(at.log_marginal).all() and at.longest.max() < 0.1):
+    model: CountryModel, zeta: FloatArray, around: Expansion, settle: Settle
+) -> tuple[CountryModel, Expansion]:
+    """The likelihood expanded at the mode of the coefficients at one point of the hyperparameters."""
+    for _ in range(2):
+        at = condition(model, zeta[:, None], around, NEWTON_STEPS, refresh=True)
+        if not (np.isfinite(at.log_marginal).all() and at.longest.max() < 0.01):
             raise FitError("the mode of the joint model was not found; check the counts, or use engine='nuts'")
-        start = (at.shared[0], at.own[0])
-        settled = settle(model, coefficients_of(model, at.shared, at.own)[0])
+        coefficients = at.prior.coefficients(model, at.shared, at.own)[0]
+        settled = settle(model, coefficients)
+        around = expand(settled, coefficients)
         if settled is model:
             break
         model = settled
-    return model, start, model.likelihood.information(coefficients_of(model, at.shared, at.own))[0]
+    return model, around
 
 
 def explore(model: CountryModel, settle: Settle) -> Explored:
@@ -122,16 +124,16 @@ def explore(model: CountryModel, settle: Settle) -> Explored:
     FitError
         If no mode is found.
     """
-    mode, start = np.zeros(model.dimension), (model.start, np.zeros((model.countries, len(model.own))))
+    mode = np.zeros(model.dimension)
+    around = expand(model, np.tile(model.start, (model.countries, 1)))
     empty = SplitT(mode, np.zeros((0, 0)), mode, mode)
+    model, around = _settled(model, mode, around, settle)
+    if not model.dimension:
+        return Explored(model, around, empty)
     for _ in range(2):
-        model, start, information = _settled(model, mode, start, settle)
-        explored = Explored(model, start, information, empty)
-        if not model.dimension:
-            return explored
-        mode = find_mode(_log_marginal(explored), mode)
-    model, start, information = _settled(model, mode, start, settle)
-    explored = Explored(model, start, information, empty)
+        mode = find_mode(_log_marginal(Explored(model, around, empty)), mode)
+        model, around = _settled(model, mode, around, settle)
+    explored = Explored(model, around, empty)
     return replace(explored, proposal=shape_around(_log_marginal(explored), mode))
 
 
@@ -157,6 +159,8 @@ def _countries(
 ) -> tuple[FloatArray, FloatArray]:
     """Log of an unbiased estimate of all countries' likelihoods given shared coefficients, and one draw of their own.
 
+    Everything is standardised.
+
     Parameters
     ----------
     shared
@@ -169,15 +173,15 @@ def _countries(
     back = np.swapaxes(at.precision.own_inverse, -1, -2)
     step = (shared - at.shared)[:, None, :, None]
     centre = at.own - (back @ (at.precision.half @ step))[..., 0]
-    constant = 0.5 * (at.prior.log_determinant_own[:, None] - at.precision.log_determinant_own)
+    constant = -0.5 * at.precision.log_determinant_own
     log_weight, drawn = [], []
     for one in noise:
         log_noise = log_heavy((one**2).sum(axis=-1), one.shape[-1], OWN_SHARE)
         change = (back @ one[..., None])[..., 0]
         for sign in (1.0, -1.0):
             own = centre + sign * change
-            prior = -0.5 * np.einsum("ncb,nbd,ncd->nc", own, at.prior.own, own, optimize=True)
-            likelihood = model.likelihood.log_density(coefficients_of(model, shared, own))
+            prior = -0.5 * (own**2).sum(axis=-1)
+            likelihood = model.likelihood.log_density(at.prior.coefficients(model, shared, own))
             log_weight.append(likelihood + prior - log_noise + constant)
             drawn.append(own)
     weights, every = np.stack(log_weight), np.stack(drawn)
@@ -205,16 +209,15 @@ def _batch(explored: Explored, zeta: FloatArray, rng: np.random.Generator) -> _B
     for sign in (1.0, -1.0):
         shared = at.shared + sign * change
         log_countries, own = _countries(at, model, shared, sign * inner, uniform)
-        step = shared - at.prior.mean
-        prior = -0.5 * np.einsum("nd,nde,ne->n", step, at.prior.shared, step, optimize=True)
+        coefficients = at.prior.mean + at.prior.shared.apply(shared)
         log_weight = (
             log_countries
-            + prior
-            + exact_over_normal(model, shared)
-            + 0.5 * (at.prior.log_determinant_shared - at.precision.log_determinant_shared)
+            - 0.5 * (shared**2).sum(axis=-1)
+            - 0.5 * at.precision.log_determinant_shared
             - log_noise
+            + exact_over_normal(model, coefficients)
         )
-        parts.append((shared, own, log_weight))
+        parts.append((coefficients, at.prior.own.apply(own), log_weight))
     fixed = log_hyper_prior(model.hypers, zeta) - explored.proposal.log_density(zeta)
     shared, own, log_weight = (np.stack([part[k] for part in parts]) for k in range(3))
     return shared, own, log_weight + fixed
