@@ -7,6 +7,7 @@ hyperparameters. The likelihood of a country may hang on all its coefficients at
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -125,7 +126,13 @@ class PriorRoot:
     spread: tuple[FloatArray, ...]
 
     def apply(self, values: FloatArray) -> FloatArray:
-        """Multiply along the last axis; values have shape (points, ..., size)."""
+        """Multiply vectors along the last axis; values have shape (points, size) or (points, countries, size)."""
+        if values.ndim == 2:
+            return np.asarray((values[:, None] @ self.matrix)[:, 0])
+        return np.asarray(values @ self.matrix)
+
+    def apply_to_matrices(self, values: FloatArray) -> FloatArray:
+        """The same for stacks of matrices (points or 1, ..., size), block by block."""
         out = np.empty(np.broadcast_shapes(values.shape, (self.points, *(1,) * (values.ndim - 1))))
         lead = (slice(None), *(None,) * (values.ndim - 1))
         for at, deviation, spread in zip(self.places, self.deviation, self.spread, strict=True):
@@ -134,6 +141,20 @@ class PriorRoot:
             if spread.any():
                 out[..., at] += part.sum(axis=-1, keepdims=True) * spread[lead]
         return out
+
+    @cached_property
+    def matrix(self) -> FloatArray:
+        """The root, shape (points, size, size)."""
+        size = sum(len(self._positions(place)) for place in self.places)
+        found = np.zeros((self.points, size, size))
+        for at, deviation, spread in zip(map(self._positions, self.places), self.deviation, self.spread, strict=True):
+            found[:, at[:, None], at[None, :]] = spread[:, None, None]
+            found[:, at, at] += deviation[:, None]
+        return found
+
+    @staticmethod
+    def _positions(place: slice | IntArray) -> IntArray:
+        return np.arange(place.start, place.stop) if isinstance(place, slice) else place
 
     @property
     def points(self) -> int:

@@ -78,13 +78,13 @@ class Precision:
 def factorise(model: CountryModel, information: FloatArray, prior: Prior) -> Precision:
     """Factorise the precision where the likelihood has this information, shape (points or 1, C, D, D)."""
     own = model.own
-    rows = prior.own.apply(np.swapaxes(information[..., own, :], -1, -2))  # (points, C, D, B)
-    blocks = prior.own.apply(np.swapaxes(rows[..., own, :], -1, -2))
+    rows = prior.own.apply_to_matrices(np.swapaxes(information[..., own, :], -1, -2))  # (points, C, D, B)
+    blocks = prior.own.apply_to_matrices(np.swapaxes(rows[..., own, :], -1, -2))
     blocks[..., np.arange(len(own)), np.arange(len(own))] += 1
     own_inverse = np.linalg.inv(np.linalg.cholesky(blocks))
-    half = own_inverse @ prior.shared.apply(np.swapaxes(rows, -1, -2))
+    half = own_inverse @ prior.shared.apply_to_matrices(np.swapaxes(rows, -1, -2))
     joined = half.reshape(len(half), model.countries * len(own), model.size)
-    total = prior.shared.apply(np.swapaxes(prior.shared.apply(information.sum(axis=1)), -1, -2))
+    total = prior.shared.apply_to_matrices(np.swapaxes(prior.shared.apply_to_matrices(information.sum(axis=1)), -1, -2))
     schur = total - np.swapaxes(joined, -1, -2) @ joined
     schur[..., np.arange(model.size), np.arange(model.size)] += 1
     return Precision(own_inverse, half, np.linalg.inv(np.linalg.cholesky(schur)))
