@@ -82,7 +82,8 @@ def _posterior(
 ) -> xr.Dataset:
     """Name draws of shape (chain, draw, ...)."""
     lead = shared.shape[:2]
-    flat = (shared.reshape(-1, shared.shape[-1]), own.reshape(-1, *own.shape[2:]))
+    count = lead[0] * lead[1]
+    flat = (shared.reshape(count, -1), own.reshape(count, *own.shape[2:]))
     margins = {name: values.reshape(*lead, *values.shape[1:]) for name, values in _margins(latent, *flat).items()}
     chain = ("chain", "draw")
     pairs = pair_labels(counts)
@@ -145,7 +146,7 @@ def _make(
         if "own" in posterior
         else np.zeros((*posterior["shared"].shape[:2], latent.model.countries, 0))
     )
-    own = own.reshape(len(shared), latent.model.countries, -1)
+    own = own.reshape(len(shared), latent.model.countries, len(latent.model.own))
 
     def probabilities(positions: IntArray) -> FloatArray:
         at = np.asarray(positions)
