@@ -14,6 +14,7 @@ from riskmodels.fit.checks import CheckResult, below
 from riskmodels.fit.cooccurrence_fit import RISK, CooccurrenceFit
 from riskmodels.fit.cooccurrence_gate import (
     REASON,
+    Run,
     climbed_given_sds,
     gate,
     identity,
@@ -85,8 +86,8 @@ def fit_factor(
     plans = runs(sampler, spec.structure)
     started = time.perf_counter()
     model, start, step = _prepared(counts, spec, sampler.seed)
-    for draws, tune in plans:
-        fit = _fit_once(counts, spec, sampler, model, start, step, (draws, tune), progress, started)
+    for run in plans:
+        fit = _fit_once(counts, spec, sampler, model, start, step, run, progress, started)
         if fit.passed:
             break
     return fit
@@ -129,11 +130,11 @@ def _fit_once(
     model: FactorModel,
     start: FloatArray,
     step: float,
-    run: tuple[int, int],
+    run: Run,
     progress: Progress,
     started: float,
 ) -> CooccurrenceFit:
-    found = sampled(model, start, sampler, *run, progress)
+    found = sampled(model, start, sampler, run, progress)
     shape = (found.draws.shape[0], found.draws.shape[1])
     x = found.draws.reshape(-1, found.draws.shape[-1])
     own = found.draws[..., : model.predictor.size]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 import numpy as np
@@ -31,6 +32,8 @@ FloatArray = npt.NDArray[np.float64]
 COOCCURRENCE_CODE = ("models", "fit", "design/joint_counts.py")
 #: Adaptation of a first run, which the whitening has mostly done already.
 SHORT_TUNE = 300
+#: Target acceptance of a second run.
+CAREFUL = 0.98
 REASON = "the {structure} structure is not log-concave: NUTS on its marginal likelihood, whitened at the mode"
 
 
@@ -65,25 +68,40 @@ def in_told_coordinates[Model: JointDensity](model: Model, place: FloatArray) ->
     return model.with_predictor(predictor), np.concatenate([moved, place[size:]])
 
 
+@dataclass(frozen=True)
+class Run:
+    """Draws and adaptation per chain, and the target acceptance, of one run."""
+
+    draws: int
+    tune: int
+    target_accept: float
+
+
 def sampled(
-    model: JointDensity, start: FloatArray, sampler: SamplerSpec, draws: int, tune: int, progress: Progress
+    model: JointDensity, start: FloatArray, sampler: SamplerSpec, run: Run, progress: Progress
 ) -> WhitenedDraws:
     """Draws of the parameters: mode, curvature there, NUTS."""
     place, value = climb(model.density, start)
     mode = neighbourhood(model.density, place, value)
-    return sample_whitened(model.density, mode, sampler, draws, tune, progress)
+    settings = replace(sampler, target_accept=run.target_accept)
+    return sample_whitened(model.density, mode, settings, run.draws, run.tune, progress)
 
 
-def runs(sampler: SamplerSpec, structure: str) -> list[tuple[int, int]]:
-    """Draws and adaptation per chain to try in turn: as many as of weighted draws first, unless NUTS was asked for."""
+def runs(sampler: SamplerSpec, structure: str) -> list[Run]:
+    """Runs to try in turn until one passes: one of as many draws as of weighted draws, then a longer, careful one.
+
+    Where NUTS was asked for, its settings are taken as they stand.
+    """
     if sampler.engine == "laplace":
         raise FitError(
             f"the Laplace engine cannot fit this: the {structure} structure is not log-concave; "
             "use engine='auto' or 'nuts'"
         )
-    long = (sampler.draws, sampler.tune)
-    short = (-(-sampler.weighted_draws // sampler.chains), min(SHORT_TUNE, sampler.tune))
-    return [long] if sampler.engine == "nuts" or short[0] >= long[0] else [short, long]
+    if sampler.engine == "nuts":
+        return [Run(sampler.draws, sampler.tune, sampler.target_accept)]
+    draws = -(-sampler.weighted_draws // sampler.chains)
+    short = Run(draws, min(SHORT_TUNE, sampler.tune), sampler.target_accept)
+    return [short, Run(max(2 * draws, sampler.draws), sampler.tune, max(CAREFUL, sampler.target_accept))]
 
 
 def gate(
