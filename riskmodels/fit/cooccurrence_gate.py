@@ -40,7 +40,9 @@ REASON = "the {structure} structure is not log-concave: NUTS on its marginal lik
 class JointDensity(Protocol):
     """A posterior of joint answers: parameters of a predictor first, then its own."""
 
-    predictor: JointPredictor
+    @property
+    def predictor(self) -> JointPredictor:
+        """Hierarchical predictor, whose parameters come first."""
 
     def density(self, x: FloatArray) -> tuple[float, FloatArray]:
         """Log posterior and its gradient."""
@@ -125,7 +127,7 @@ def joint_dataset(
 ) -> xr.Dataset:
     """Posterior with the names that every structure has, and parameters of its own given as (dims, draws)."""
     dims = {"single": (CELL, RISK), "both": (CELL, PAIR), "number": (CELL, HOW_MANY)}
-    data = {
+    data: dict[str, tuple[tuple[str, ...], FloatArray]] = {
         name: (("chain", "draw", *dims[name]), values.reshape(*shape, *values.shape[1:]))
         for name, values in zip(dims, margins, strict=True)
     }

@@ -12,6 +12,7 @@ Lazarsfeld & Henry 1968, Latent structure analysis (the model); Stephens 2000, J
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +58,7 @@ class ClassModel:
     yes: FloatArray
     no: FloatArray
 
-    @property
+    @cached_property
     def basis(self) -> FloatArray:
         """Directions of class logits, shape (classes, classes - 1)."""
         return zero_sum_basis(self.classes)
