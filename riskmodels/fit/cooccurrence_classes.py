@@ -97,6 +97,22 @@ def fit_classes(
     References
     ----------
     Lazarsfeld & Henry 1968, Latent structure analysis; Stephens 2000, JRSS B 62, 795-809 (labels).
+
+    Examples
+    --------
+    >>> from riskmodels.models.joint_margins import has_risk
+    >>> from riskmodels.survey.factors import Factor
+    >>> countries, risks = Factor("country", ("KEN",)), Factor("risk", ("a", "b", "c"))
+    >>> together = np.array([500, 40, 50, 20, 60, 20, 30, 80])
+    >>> counts = JointCounts(
+    ...     (countries,), risks, np.zeros((1, 1), int), np.array([800]), np.array([800.0]), np.array([800.0]),
+    ...     np.zeros(8, int), has_risk(3).astype(int), together, "valid answers", synthetic=True,
+    ... )
+    >>> spec = CooccurrenceSpec(structure="classes", factors=1, classes=2)
+    >>> fit = fit_classes(counts, spec, SamplerSpec(engine="nuts", draws=200, tune=100, chains=2))
+    >>> expected = (20 + 80) / 800
+    >>> bool(abs(fit.posterior["both"].to_numpy()[..., 0, 0].mean() - expected) < 0.02)
+    True
     """
     sampler = sampler or SamplerSpec()
     plans = runs(sampler, spec.structure)

@@ -81,6 +81,22 @@ def fit_factor(
     References
     ----------
     Bock & Aitkin 1981, Psychometrika 46, 443-459; Hoffman & Gelman 2014, JMLR 15, 1593-1623 (NUTS).
+
+    Examples
+    --------
+    >>> from riskmodels.models.joint_margins import has_risk
+    >>> from riskmodels.survey.factors import Factor
+    >>> countries, risks = Factor("country", ("KEN",)), Factor("risk", ("a", "b", "c"))
+    >>> together = np.array([500, 40, 50, 20, 60, 20, 30, 80])
+    >>> counts = JointCounts(
+    ...     (countries,), risks, np.zeros((1, 1), int), np.array([800]), np.array([800.0]), np.array([800.0]),
+    ...     np.zeros(8, int), has_risk(3).astype(int), together, "valid answers", synthetic=True,
+    ... )
+    >>> spec = CooccurrenceSpec(structure="factor", factors=1, classes=2)
+    >>> fit = fit_factor(counts, spec, SamplerSpec(engine="nuts", draws=200, tune=100, chains=2))
+    >>> expected = (20 + 80) / 800
+    >>> bool(abs(fit.posterior["both"].to_numpy()[..., 0, 0].mean() - expected) < 0.02)
+    True
     """
     sampler = sampler or SamplerSpec()
     plans = runs(sampler, spec.structure)
