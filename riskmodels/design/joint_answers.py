@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -244,8 +244,10 @@ def _design_penalty(totals: SurveyTotals) -> tuple[FloatArray, list[Problem]]:
     with np.errstate(invalid="ignore"):  # a country that did not ask: nothing is measured there, nothing is used
         clustering = measure_clustering(totals)
     country = totals.units[COUNTRY].to_numpy(np.int64)
-    size = len(totals.factors[0])
-    ratio = np.full((size, len(totals.indicators)), np.nan)
+    size, risks = len(totals.factors[0]), len(totals.indicators)
+    # Of two risks that a country did not ask, nothing is shared; variances do not need it.
+    clustering = replace(clustering, shared=np.broadcast_to(np.eye(risks), clustering.shared.shape))
+    ratio = np.full((size, risks), np.nan)
     clustered = totals.has_psu or totals.replicate_variance is not None
     for number in range(size):
         rows = country == number
