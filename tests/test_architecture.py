@@ -26,8 +26,11 @@ ROOMS = [
     "reproduction",
     "families",
     "prevalence_result",
+    "cooccurrence_result",
+    "study_cooccurrence",
     "study",
     "cli_regression",
+    "cli_cooccurrence",
     "cli",
 ]
 ROOT = Path(rm.__file__).parent

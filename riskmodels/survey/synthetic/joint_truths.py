@@ -15,7 +15,14 @@ from math import prod
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import stats
+
+from riskmodels.survey.synthetic.joint_integration import (
+    correlations_of,
+    factor_points,
+    free_loadings,
+    pattern_probabilities,
+)
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -29,8 +36,6 @@ SUBGROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 SHARES = (0.15, 0.06, 0.08, 0.04, 0.10, 0.20, 0.05, 0.03)
 #: Nodes per factor of a two-factor quadrature, and of one of four factors, strongest first.
 NODES, PROBIT_NODES = 40, (32, 18, 14, 12)
-#: Weight of a quadrature point below which it is left out; largest part of a liability that factors explain.
-LEAST_WEIGHT, MOST_COMMON = 1e-11, 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,91 +175,6 @@ def _liabilities(
     return found
 
 
-def _loadings_of(correlation: FloatArray) -> FloatArray:
-    """Loadings on four factors (or fewer) that come nearest to a correlation matrix, by principal axes.
-
-    Parameters
-    ----------
-    correlation
-        Shape (risks, risks); need not be positive definite.
-    """
-    factors = min(len(PROBIT_NODES), len(correlation) - 1)
-    common = np.full(len(correlation), 0.5)
-    for _ in range(100):
-        reduced = correlation.copy()
-        np.fill_diagonal(reduced, common)
-        values, vectors = np.linalg.eigh(reduced)
-        loadings = (vectors * np.sqrt(np.maximum(values, 0.0)))[:, ::-1][:, :factors]
-        length = np.sqrt((loadings**2).sum(axis=1))
-        loadings *= np.minimum(1.0, np.sqrt(MOST_COMMON) / length)[:, None]
-        common = (loadings**2).sum(axis=1)
-    return np.asarray(loadings)
-
-
-def _free_loadings(rng: np.random.Generator, countries: int, risks: int, spread: float) -> FloatArray:
-    """Correlations around 0.4, every pair its own, each country's its own around them; shape (countries, risks, ...)."""
-    first, second = np.triu_indices(risks, 1)
-    centre = np.arctanh(np.clip(rng.normal(0.4, 0.18, len(first)), -0.1, 0.8))
-    found = []
-    for _ in range(countries):
-        wanted = np.eye(risks)
-        own = np.tanh(centre + spread * rng.normal(size=len(first)))
-        wanted[first, second] = wanted[second, first] = own
-        found.append(_loadings_of(wanted))
-    return np.stack(found)
-
-
-def _correlations(loadings: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Correlations that loadings give, and the SD of what is each risk's own."""
-    own = np.sqrt(1 - (loadings**2).sum(axis=-1))
-    return loadings @ np.swapaxes(loadings, -1, -2) + own[..., None] ** 2 * np.eye(loadings.shape[-2]), own
-
-
-def _halves(probability: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """P(pattern of the first risks | point) and of the others, from P(risk | point); the first risk the lowest bit."""
-
-    def patterns(part: FloatArray) -> FloatArray:
-        found = np.ones((len(part), 1))
-        for column in part.T:
-            found = np.concatenate([found * (1 - column[:, None]), found * column[:, None]], axis=1)
-        return found
-
-    middle = probability.shape[1] // 2
-    return patterns(probability[:, :middle]), patterns(probability[:, middle:])
-
-
-def _integrated(
-    liability: FloatArray,
-    country: IntArray,
-    loadings: FloatArray,
-    own: FloatArray,
-    points: FloatArray,
-    weight: FloatArray,
-) -> FloatArray:
-    """P(pattern) per cell: risks are independent given the factors, whose values are `points`.
-
-    `loadings` has shape (countries, risks, factors) and `own` (countries, risks): the SD of what is not shared.
-    """
-    found = np.empty((len(liability), 2 ** liability.shape[1]))
-    for number in range(len(loadings)):
-        shared = points @ loadings[number].T
-        for cell in np.flatnonzero(country == number):
-            low, high = _halves(special.ndtr((liability[cell] + shared) / own[number]))
-            found[cell] = (high.T @ (low * weight[:, None])).ravel()
-    return found
-
-
-def _factor_points(nodes: Sequence[int]) -> tuple[FloatArray, FloatArray]:
-    """Gauss-Hermite points of normal factors and their weights; points of hardly any weight are left out."""
-    rules = [np.polynomial.hermite_e.hermegauss(count) for count in nodes]
-    points = np.stack(np.meshgrid(*(place for place, _ in rules), indexing="ij"), axis=-1).reshape(-1, len(nodes))
-    weight = np.array([1.0])
-    for _, own in rules:
-        weight = np.outer(weight, own / own.sum()).ravel()
-    kept = weight > LEAST_WEIGHT
-    return points[kept], weight[kept] / weight[kept].sum()
-
-
 def _frame_of_truth(
     seed: int, salt: int, risks: int, countries: int, country_sd: float
 ) -> tuple[np.random.Generator, tuple[str, ...], IntArray, FloatArray, FloatArray]:
@@ -299,11 +219,11 @@ def probit_truth(
     ((12, 3), (12, 3), (12, 4), True)
     """
     rng, codes, index, liability, share = _frame_of_truth(seed, 11, risks, countries, country_sd)
-    loadings = _free_loadings(rng, countries, risks, correlation_sd)
-    correlation, own = _correlations(loadings)
+    loadings = free_loadings(rng, countries, risks, correlation_sd)
+    correlation, own = correlations_of(loadings)
     nodes = PROBIT_NODES[: loadings.shape[-1]]
     fine, coarse = (
-        _integrated(liability, index[:, 0], loadings, own, *_factor_points(used))
+        pattern_probabilities(liability, index[:, 0], loadings, own, *factor_points(used))
         for used in (nodes, [count - 2 for count in nodes])
     )
     error = float(np.abs(fine - coarse).max())
@@ -334,9 +254,9 @@ def two_factor_truth(seed: int = 1, *, risks: int = 8, countries: int = 13, coun
     kind = np.where(np.arange(risks) < risks / 2, 1.0, -1.0)
     first, second = rng.uniform(0.45, 0.7, risks), kind * rng.uniform(0.25, 0.45, risks)
     loadings = np.tile(np.column_stack([first, second]), (countries, 1, 1))
-    correlation, own = _correlations(loadings)
+    correlation, own = correlations_of(loadings)
     fine, coarse = (
-        _integrated(liability, index[:, 0], loadings, own, *_factor_points((nodes, nodes)))
+        pattern_probabilities(liability, index[:, 0], loadings, own, *factor_points((nodes, nodes)))
         for nodes in (NODES, NODES - 8)
     )
     error = float(np.abs(fine - coarse).max())
@@ -359,7 +279,9 @@ def independent_truth(seed: int = 1, *, risks: int = 8, countries: int = 13, cou
     """
     _, codes, index, liability, share = _frame_of_truth(seed, 33, risks, countries, country_sd)
     alone = np.zeros((countries, risks, 1))
-    found = _integrated(liability, index[:, 0], alone, np.ones((countries, risks)), np.zeros((1, 1)), np.ones(1))
+    found = pattern_probabilities(
+        liability, index[:, 0], alone, np.ones((countries, risks)), np.zeros((1, 1)), np.ones(1)
+    )
     every = np.tile(np.eye(risks), (countries, 1, 1))
     return JointTruth("independent", codes, SUBGROUPS, liability, every, found, 0.0, share)
 
