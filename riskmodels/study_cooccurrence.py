@@ -151,3 +151,56 @@ def _check_spec(spec: CooccurrenceSpec, by: Sequence[str]) -> None:
     ]
     if problems:
         raise InputError(problems, "CooccurrenceSpec")
+
+
+@dataclass(frozen=True, eq=False)
+class CooccurrenceVerbs:
+    """What `Study` can ask about risks that come together.
+
+    Parameters
+    ----------
+    survey
+        The checked survey.
+    population
+        Children per country or cell, where known.
+    """
+
+    survey: Survey
+    population: PopulationFrame | None = None
+
+    def cooccurrence(
+        self,
+        risks: str | Sequence[str],
+        by: Sequence[str] = (COUNTRY,),
+        *,
+        base: Base | None = None,
+        impossible: Sequence[tuple[str, str]] = (),
+        spec: CooccurrenceSpec | None = None,
+        sampler: SamplerSpec | None = None,
+        progress: Progress = no_progress,
+    ) -> CooccurrenceResult:
+        """Which risks come together, for whom, and beyond chance.
+
+        Parameters
+        ----------
+        risks
+            2 to 15 indicators; or one question with several answers, e.g. ``"threats.told"``, for its options.
+        by
+            Country and the variables that split children.
+        base
+            ``"all asked"`` or ``"valid answers"``; that of the risks where None.
+        impossible
+            Pairs that no child can have together; `excluding` gives those of an option such as "nobody". Other pairs
+            that nobody has are taken as chance.
+        spec, sampler, progress
+            Model and engine; by default every pair of risks, countries partially pooled.
+
+        Returns
+        -------
+        CooccurrenceResult
+            `.estimates(by)`, `.pairs(measure, by)`, `.contrast(...)`, `.plot(kind)`; `.passed` comes first.
+        """
+        question = JointQuestion(risks, by, base, impossible)
+        return cooccurrence_of(
+            self.survey, question, population=self.population, spec=spec, sampler=sampler, progress=progress
+        )

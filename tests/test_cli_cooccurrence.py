@@ -19,7 +19,13 @@ from riskmodels.cli_cooccurrence import CooccurrenceCall, question_of
 from riskmodels.errors import InputError, Problem
 from riskmodels.models.cooccurrence_spec import CooccurrenceSpec
 from riskmodels.report.tables_cooccurrence import number_table, pair_file, pairs_table, share_file
-from riskmodels.study_cooccurrence import JointQuestion, cooccurrence_of, count_question, default_spec
+from riskmodels.study_cooccurrence import (
+    CooccurrenceVerbs,
+    JointQuestion,
+    cooccurrence_of,
+    count_question,
+    default_spec,
+)
 
 INVENTED = Path(rm.__file__).parents[1] / "data" / "synthetic" / "invented"
 STUDY = INVENTED / "study.toml"
@@ -69,6 +75,17 @@ def test_what_a_study_asks_reaches_the_engine(study: rm.Study, fitted: list[Simp
     assert [factor.name for factor in call.counts.factors] == ["country", "age_group", "gender"]
     assert call.spec == CooccurrenceSpec(ordered=("age_group",))
     assert call.counts.content_hash == count_question(study.survey, question).content_hash
+
+
+def test_the_verb_of_a_study_is_the_same_call(study: rm.Study, fitted: list[SimpleNamespace]) -> None:
+    verbs = CooccurrenceVerbs(study.survey, "of these countries")  # type: ignore[arg-type]
+    pairs = [("comments", "images")]
+    with pytest.raises(InputError, match="E158"):
+        verbs.cooccurrence(FOUR, impossible=pairs)
+    found = verbs.cooccurrence(FOUR, ["country", "gender"], base="all asked")
+    question = JointQuestion(FOUR, ["country", "gender"], "all asked")
+    assert fitted[0].counts.content_hash == count_question(study.survey, question).content_hash
+    assert found.p == "of these countries"
 
 
 def test_a_question_with_several_answers_stands_for_its_options(study: rm.Study) -> None:
