@@ -217,7 +217,8 @@ def fit(
     ] = None,
     store: Annotated[Path | None, typer.Option(help="Folder for the stored fit (confidential).")] = None,
     model: Annotated[
-        str, typer.Option(help="A family of regressions: exposure, harm, disclosure or consequences.")
+        str,
+        typer.Option(help="A family of regressions (exposure, harm, disclosure, consequences), or cooccurrence."),
     ] = "",
     formula: Annotated[str, typer.Option(help='One regression, e.g. "any_risk ~ gender * age + (1 | country)".')] = "",
     outcome: Annotated[
@@ -226,9 +227,20 @@ def fit(
     predictors: Annotated[str, typer.Option(help='Predictors of --model, e.g. "gender * age".')] = "",
     varying: Annotated[str, typer.Option(help="What varies by country, with --model.")] = "1 | country",
     weights: Annotated[str, typer.Option(help="effective, pseudo or none, with --model or --formula.")] = "effective",
-    out: Annotated[Path | None, typer.Option(help="Folder for tables and figures of a regression.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for tables and figures, with --model or --formula.")] = None,
+    risks: Annotated[
+        str, typer.Option(help="Risks of --model cooccurrence, or one question with several answers (comments.told).")
+    ] = "",
+    impossible: Annotated[
+        str,
+        typer.Option(help="Pairs of --risks that no child can have: a+b (a+*: with any other), separated by commas."),
+    ] = "",
+    structure: Annotated[
+        str, typer.Option(help="pairwise, factor or classes, with --model cooccurrence.")
+    ] = "pairwise",
 ) -> None:
-    """Fit a prevalence model (--indicator), a family of regressions (--model) or one regression (--formula)."""
+    """Fit a prevalence model (--indicator), a family (--model), one regression (--formula) or risks together."""
+    from riskmodels.cli_cooccurrence import refuse_options_of_risks
     from riskmodels.cli_regression import RegressionCall, check_call, run_regression
     from riskmodels.estimates.prevalence import burden_estimates
     from riskmodels.fit.progress import show_progress
@@ -239,6 +251,30 @@ def fit(
     from riskmodels.survey.population import read_population_table
 
     sampler = SamplerSpec(engine=engine, seed=seed)  # type: ignore[arg-type]
+    if model == "cooccurrence":
+        from riskmodels import cli_cooccurrence as together
+
+        asked = together.CooccurrenceCall(
+            risks=tuple(_names(risks)),
+            by=tuple(_names(by)),
+            base=_base(base),
+            impossible=tuple(_names(impossible)),
+            structure=structure,
+            population=population,
+            out=out,
+        )
+        given = {
+            "--indicator": bool(indicator),
+            "--formula": bool(formula),
+            "--outcome": bool(outcome),
+            "--store": store is not None,
+            "--predictors": bool(predictors),
+            "--varying": varying != "1 | country",
+            "--weights": weights != "effective",
+        }
+        together.check_call(asked, [name for name, one in given.items() if one])
+        together.run_cooccurrence(study, data, asked, sampler, _console)
+        return
     call = RegressionCall(model, formula, tuple(_names(outcome)), predictors, varying, weights, out, store)
     strange = [
         *(["--population"] if population is not None else []),
@@ -246,6 +282,7 @@ def fit(
         *(["--base"] if base else []),
     ]
     check_call(call, _names(indicator), strange)
+    refuse_options_of_risks(risks, impossible, structure)
     if not indicator:
         run_regression(study, data, call, sampler, _console)
         return

@@ -26,9 +26,12 @@ ROOMS = [
     "reproduction",
     "families",
     "prevalence_result",
+    "cooccurrence_result",
     "study_regression",
+    "study_cooccurrence",
     "study",
     "cli_regression",
+    "cli_cooccurrence",
     "cli",
 ]
 ROOT = Path(rm.__file__).parent

@@ -12,7 +12,10 @@ import xarray as xr
 from riskmodels.design.joint_counts import JointCounts
 from riskmodels.errors import FitError, InputError, Problem
 from riskmodels.fit.checks import check_convergence, check_pareto, check_sampler, check_weighted
+from riskmodels.fit.cooccurrence_classes import fit_classes
+from riskmodels.fit.cooccurrence_factor import fit_factor
 from riskmodels.fit.cooccurrence_fit import CELL, HOW_MANY, PAIR, RISK, CooccurrenceFit
+from riskmodels.fit.cooccurrence_gate import identity
 from riskmodels.fit.countrywise.conditional import coefficients_of
 from riskmodels.fit.countrywise.engine import draw_countrywise
 from riskmodels.fit.sampler import CompiledModel, Progress, SamplerSpec, no_progress
@@ -22,29 +25,13 @@ from riskmodels.models.hyperparameters import hyper_values
 from riskmodels.models.joint_likelihood import NUMBERS_AT_ONCE, JointLikelihood
 from riskmodels.models.joint_tables import margins_of_tables
 from riskmodels.models.latent_cooccurrence import LatentCooccurrence, latent_cooccurrence
-from riskmodels.provenance import Fingerprint, hash_of_code, installed_versions
 from riskmodels.vocabulary import COUNTRY
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-COOCCURRENCE_CODE = ("models", "fit", "design/joint_counts.py")
 #: Bytes that the largest tables of a fit may take.
 BYTES_AT_MOST = 4 * 2**30
-
-
-def cooccurrence_fingerprint(counts: JointCounts, spec: CooccurrenceSpec, sampler: SamplerSpec) -> Fingerprint:
-    """Identity that a fit of these three would have."""
-    versions = {**installed_versions(), "model code": hash_of_code(*COOCCURRENCE_CODE)}
-    return Fingerprint(
-        cells=counts.content_hash,
-        spec=spec.content_hash,
-        sampler=sampler.content_hash,
-        seed=sampler.seed,
-        versions=tuple(sorted(versions.items())),
-        synthetic=counts.synthetic,
-        source=counts.source,
-    )
 
 
 def pair_labels(counts: JointCounts) -> list[str]:
@@ -158,7 +145,7 @@ def _make(
         counts=counts,
         sampler=sampler,
         posterior=posterior,
-        fingerprint=cooccurrence_fingerprint(counts, spec, sampler),
+        fingerprint=identity(counts, spec, sampler),
         seconds=time.perf_counter() - started,
         notes=counts.warnings,
         probabilities=probabilities,
@@ -272,6 +259,9 @@ def fit_cooccurrence(
         If no usable posterior was found.
     """
     spec, sampler = spec or CooccurrenceSpec(), sampler or SamplerSpec()
+    if spec.structure != "pairwise":
+        other = fit_factor if spec.structure == "factor" else fit_classes
+        return other(counts, spec, sampler, progress=progress)
     if sampler.engine == "nuts":
         _refuse_what_does_not_fit(counts, sampler.chains * sampler.draws)
         return _by_nuts(counts, spec, sampler, "asked for", progress)

@@ -1,0 +1,154 @@
+"""Tables of risks that come together, on the terminal and as files; small bases and small counts are guarded."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from rich.table import Table
+from rich.text import Text
+
+from riskmodels.report.tables import BRACKETS_BELOW, NOT_SHOWN_BELOW
+from riskmodels.report.tables_regression import INTERNAL, file_table
+
+RISK, OTHER, HOW_MANY = "risk", "other_risk", "how_many"
+#: Children with or without, below which a direct figure is not written.
+SMALL = 10
+DIRECT = ("n_effective", "direct", "direct_low", "direct_high")
+NOT_WRITTEN = "direct figure not shown: it rests on fewer than 10 children with, or without"
+IMPOSSIBLE = "declared impossible"
+
+
+def _guarded(n: float, text: str) -> str:
+    return "*" if n < NOT_SHOWN_BELOW else f"({text})" if n < BRACKETS_BELOW else text
+
+
+def _factors(table: pd.DataFrame) -> list[str]:
+    """Columns of words that say which children a row is of."""
+    own = [str(name) for name in table.columns[: list(table.columns).index("quantity")]]
+    return [name for name in own if not name.endswith("_code") and name not in (RISK, OTHER, HOW_MANY)]
+
+
+def _empty(title: str, columns: list[str], words: int, probability: float) -> Table:
+    caption = (
+        f"Medians and {100 * probability:.0f} % intervals; n: children with any answer, unweighted. "
+        f"* base under 25, not shown; ( ) base of 25 to 49. {INTERNAL.capitalize()}."
+    )
+    shown = Table(title=title, title_justify="left", caption=caption, caption_justify="left", header_style="bold")
+    for place, name in enumerate(columns):
+        shown.add_column(name, justify="left" if place < words else "right", no_wrap=place >= words)
+    return shown
+
+
+def number_table(table: pd.DataFrame, title: str, most: int = 3) -> Table:
+    """Children with at least one, two, ... of the risks, a line per group.
+
+    Parameters
+    ----------
+    table
+        Of `CooccurrenceResult.estimates`.
+    title
+        Words above it.
+    most
+        Largest number of risks shown.
+    """
+    factors, steps = _factors(table), [k for k in dict.fromkeys(table[HOW_MANY]) if k <= most]
+    heads = [part for k in steps for part in (f"{k}+ risks %", "interval")]
+    shown = _empty(title, [*(factors or ["children"]), "n", *heads], max(len(factors), 1), table["probability"].iloc[0])
+    groups = table.groupby(factors, sort=False, observed=True) if factors else [(("all",), table)]
+    for name, part in groups:
+        rows = part.set_index(HOW_MANY)
+        n = float(rows["n"].iloc[0])
+        cells = []
+        for k in steps:
+            middle, low, high = (100 * float(rows.loc[k, column]) for column in ("median", "low", "high"))
+            cells += [_guarded(n, f"{middle:.1f}"), _guarded(n, f"{low:.1f} to {high:.1f}")]
+        words = [Text(str(one)) for one in (name if isinstance(name, tuple) else (name,))]
+        shown.add_row(*words, _guarded(n, f"{n:,.0f}"), *cells)
+    return shown
+
+
+def pairs_table(both: pd.DataFrame, ratio: pd.DataFrame, title: str) -> Table:
+    """Every two risks of all children together, those most surely above chance first.
+
+    Parameters
+    ----------
+    both, ratio
+        Of `CooccurrenceResult.pairs`, measures ``"both"`` and ``"ratio"``, all children together.
+    title
+        Words above it.
+    """
+    heads = ["risk", "with", "both %", "interval", "times chance", "interval"]
+    shown = _empty(title, heads, 2, both["probability"].iloc[0])
+    beside = ratio.set_index([RISK, OTHER])
+    rows = both.assign(surely=[beside.loc[(a, b), "low"] for a, b in zip(both[RISK], both[OTHER], strict=True)])
+    for _, row in rows.sort_values("surely", ascending=False, na_position="last", kind="stable").iterrows():
+        chance, n = beside.loc[(row[RISK], row[OTHER])], float(row["n"])
+        if pd.isna(row["surely"]):
+            figures = ["-"] * 4
+        else:
+            figures = [
+                _guarded(n, f"{100 * row['median']:.1f}"),
+                _guarded(n, f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"),
+                _guarded(n, f"{chance['median']:.2f}"),
+                _guarded(n, f"{chance['low']:.2f} to {chance['high']:.2f}"),
+            ]
+        shown.add_row(Text(row[RISK]), Text(row[OTHER]), *figures)
+    return shown
+
+
+def few_behind(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Rows whose direct proportion rests on fewer than 10 (effective) children with, or without.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"n": [500.0, 500.0], "n_effective": [400.0, 400.0], "direct": [0.01, 0.2]})
+    >>> few_behind(rows).tolist()
+    [True, False]
+    """
+    children = table["n"].to_numpy(float)
+    if "n_effective" in table:
+        children = np.fmin(children, table["n_effective"].to_numpy(float))
+    share = table["direct"].to_numpy(float)
+    with np.errstate(invalid="ignore"):
+        enough = (children * share >= SMALL) & (children * (1 - share) >= SMALL)
+    return ~enough
+
+
+def share_file(table: pd.DataFrame, *, synthetic: bool) -> pd.DataFrame:
+    """Shares of children as a file: bases under 25 blanked, direct figures of fewer than 10 children too."""
+    return _blanked(table, few_behind(table), synthetic)
+
+
+def pair_file(table: pd.DataFrame, both: pd.DataFrame, *, synthetic: bool) -> pd.DataFrame:
+    """A measure of pairs as a file: its direct figures are blanked where those of P(both) have to be.
+
+    Parameters
+    ----------
+    table
+        Any measure.
+    both
+        The measure ``"both"`` of the same groups.
+    synthetic
+        Whether the children are made up.
+    """
+    factors = _factors(both)
+
+    def keys(rows: pd.DataFrame) -> list[tuple[object, ...]]:
+        groups = rows[factors].itertuples(index=False, name=None) if factors else [()] * len(rows)
+        pairs = (frozenset(pair) for pair in zip(rows[RISK], rows[OTHER], strict=True))
+        return [(*group, pair) for group, pair in zip(groups, pairs, strict=True)]
+
+    hidden = dict(zip(keys(both), few_behind(both), strict=True))
+    return _blanked(table, np.array([hidden[key] for key in keys(table)]), synthetic)
+
+
+def _blanked(table: pd.DataFrame, hidden: npt.NDArray[np.bool_], synthetic: bool) -> pd.DataFrame:
+    written = file_table(table, synthetic=synthetic)
+    for name in DIRECT:
+        if name in written:
+            written[name] = np.where(hidden, np.nan, written[name].to_numpy(float))
+    plain = [few and not str(note).startswith(IMPOSSIBLE) for few, note in zip(hidden, written["note"], strict=True)]
+    small = written["note"].eq("base under 25: not shown").to_numpy()
+    written["note"] = np.where(np.array(plain) & ~small, NOT_WRITTEN, written["note"])
+    return written
