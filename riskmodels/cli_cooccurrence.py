@@ -156,15 +156,15 @@ def write_result(result: CooccurrenceResult, by: Sequence[str], out: Path) -> li
     from riskmodels.errors import GateError
     from riskmodels.report.export import staged_folder, write_csv, write_json
     from riskmodels.report.figures import save_figure
-    from riskmodels.report.tables_cooccurrence import pair_file, share_file
-    from riskmodels.report.tables_regression import INTERNAL, file_table
+    from riskmodels.report.tables_cooccurrence import mean_file, pair_file, share_file
+    from riskmodels.report.tables_regression import INTERNAL
 
     synthetic = result.fit.counts.synthetic
     number, mean, single = result.estimates(by), result.mean(by), result.prevalence(by)
     exact, estimates = result.combinations(), []
     tables = {
         "how_many_risks": share_file(number.table, synthetic=synthetic),
-        "mean_number_of_risks": file_table(mean.table, synthetic=synthetic),
+        "mean_number_of_risks": mean_file(mean.table, synthetic=synthetic),
         "prevalence": share_file(single.table, synthetic=synthetic),
         "combinations": share_file(exact.table, synthetic=synthetic),
     }

@@ -18,7 +18,7 @@ from riskmodels.cli import main
 from riskmodels.cli_cooccurrence import CooccurrenceCall, question_of
 from riskmodels.errors import InputError, Problem
 from riskmodels.models.cooccurrence_spec import CooccurrenceSpec
-from riskmodels.report.tables_cooccurrence import number_table, pair_file, pairs_table, share_file
+from riskmodels.report.tables_cooccurrence import mean_file, number_table, pair_file, pairs_table, share_file
 from riskmodels.study_cooccurrence import (
     CooccurrenceVerbs,
     JointQuestion,
@@ -167,6 +167,8 @@ def test_files_hide_what_rests_on_few_children() -> None:
     assert pair_file(given, both, synthetic=False)["direct"].notna().tolist() == [True, False, True, False]
     # nearly all children, too, are few without
     assert share_file(both.assign(direct=0.999), synthetic=False)["direct"].isna().all()
+    means = mean_file(both.assign(direct=[0.005, 0.01, 1.4, 1.0], n=[3000, 500, 300, 20]), synthetic=False)
+    assert means["direct"].notna().tolist() == [False, False, True, False]
     assert not share_file(both.assign(direct=np.nan), synthetic=False)["note"].str.contains("nobody").any()
 
 

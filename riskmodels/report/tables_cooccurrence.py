@@ -120,6 +120,14 @@ def share_file(table: pd.DataFrame, *, synthetic: bool) -> pd.DataFrame:
     return _blanked(table, few_behind(table), synthetic)
 
 
+def mean_file(table: pd.DataFrame, *, synthetic: bool) -> pd.DataFrame:
+    """Mean numbers of risks as a file: direct figures that rest on fewer than 10 risks in all are blanked too."""
+    children = np.fmin(table["n"].to_numpy(float), table["n_effective"].to_numpy(float))
+    with np.errstate(invalid="ignore"):
+        enough = children * table["direct"].to_numpy(float) >= SMALL
+    return _blanked(table, ~enough, synthetic)
+
+
 def pair_file(table: pd.DataFrame, both: pd.DataFrame, *, synthetic: bool) -> pd.DataFrame:
     """A measure of pairs as a file: its direct figures are blanked where those of P(both) have to be.
 

@@ -18,6 +18,7 @@ from riskmodels.design.survey_cells import cells_of_survey
 from riskmodels.errors import InputError
 from riskmodels.survey.codebook.records import Codebook
 from tests.design.surveys import as_source, make_codebook, make_frame
+from tests.design.test_replicated import study as study_with_replicates
 
 DATA = Path(rm.__file__).parents[1] / "data" / "synthetic"
 RISKS = ("comments", "images", "requests", "threats")
@@ -72,6 +73,15 @@ def test_for_one_risk_a_country_is_as_certain_as_its_prevalence() -> None:
             yes = [one.count[(one.cell == k) & (one.answers[:, 0] == 1)].sum() for k in range(len(one))]
             np.testing.assert_allclose(yes, cells.yes_effective, rtol=1e-9)
             assert (one.n_effective < 0.8 * one.n).all()  # the test is not empty
+
+
+def test_replicate_weights_stand_for_strata_and_psus() -> None:
+    frame, book = study_with_replicates()
+    one = collapsed_joint(book, as_source(frame), ["a"], [], "all asked", "effective", [])
+    cells = cells_of_survey(collapse(book, as_source(frame), ["a"], base="all asked"))
+    np.testing.assert_allclose(one.n_effective, cells.n_effective, rtol=1e-9)
+    taylor = collapsed_joint(make_codebook(), as_source(frame), ["a"], [], "all asked", "effective", [])
+    assert np.abs(one.n_effective / taylor.n_effective - 1).min() > 1e-3
 
 
 def test_for_several_risks_the_variance_is_the_mean_of_theirs() -> None:
