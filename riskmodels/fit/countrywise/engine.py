@@ -29,6 +29,7 @@ from threadpoolctl import threadpool_limits
 from riskmodels.errors import FitError
 from riskmodels.fit import limits
 from riskmodels.fit.countrywise.conditional import Conditional, Expansion, condition, expand
+from riskmodels.fit.countrywise.countries import OWN_SHARE, Skew, integrate_countries, measured_skew, no_skew
 from riskmodels.fit.laplace.heavy_tails import heavy_normals, log_heavy
 from riskmodels.fit.laplace.hyperposterior import SplitT, find_mode, refitted, shape_around
 from riskmodels.fit.weighting import effective_draws, smoothed_weights
@@ -38,14 +39,14 @@ from riskmodels.models.hyperparameters import log_hyper_prior
 FloatArray = npt.NDArray[np.float64]
 Settle = Callable[[CountryModel, FloatArray], CountryModel]
 
-#: Draws of every country's coefficients per draw of everything else: two, each with its mirror image.
-INNER_PAIRS = 2
+#: Draws of every country's coefficients per draw of everything else: four, each with its mirror image.
+INNER_PAIRS = 4
 #: Newton steps to a mode, at most.
 NEWTON_STEPS = 60
 #: Hyperparameters at once: what stays in memory, and the unit of work of a thread.
 POINTS_AT_ONCE = 128
-#: Shares of heavy-tailed draws: normals of dozens of dimensions rarely need them, and they are rarely kept.
-SHARED_SHARE, OWN_SHARE = 0.02, 0.05
+#: Share of heavy-tailed draws of what countries share.
+SHARED_SHARE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +87,7 @@ class Explored:
     model: CountryModel
     around: Expansion
     proposal: SplitT
+    skew: Skew
 
     def condition(self, zeta: FloatArray, steps: int = 2) -> Conditional:
         """Normal approximations of the coefficients with the information found at the mode."""
@@ -126,15 +128,15 @@ def explore(model: CountryModel, settle: Settle) -> Explored:
     """
     mode = np.zeros(model.dimension)
     around = expand(model, np.tile(model.start, (model.countries, 1)))
-    empty = SplitT(mode, np.zeros((0, 0)), mode, mode)
+    empty, normal = SplitT(mode, np.zeros((0, 0)), mode, mode), no_skew(model)
     model, around = _settled(model, mode, around, settle)
-    if not model.dimension:
-        return Explored(model, around, empty)
-    for _ in range(2):
-        mode = find_mode(_log_marginal(Explored(model, around, empty)), mode)
+    for _ in range(2 if model.dimension else 0):
+        mode = find_mode(_log_marginal(Explored(model, around, empty, normal)), mode)
         model, around = _settled(model, mode, around, settle)
-    explored = Explored(model, around, empty)
-    return replace(explored, proposal=shape_around(_log_marginal(explored), mode))
+    explored = Explored(model, around, empty, normal)
+    if model.dimension:
+        explored = replace(explored, proposal=shape_around(_log_marginal(explored), mode))
+    return replace(explored, skew=measured_skew(model, explored.condition(mode[:, None])))
 
 
 def _log_marginal(explored: Explored) -> Callable[[FloatArray], FloatArray]:
@@ -154,45 +156,6 @@ _Batch = tuple[FloatArray, FloatArray, FloatArray]
 _Raw = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
 
-def _countries(
-    at: Conditional, model: CountryModel, shared: FloatArray, noise: FloatArray, uniform: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Log of an unbiased estimate of all countries' likelihoods given shared coefficients, and one draw of their own.
-
-    Everything is standardised.
-
-    Parameters
-    ----------
-    shared
-        (points, D).
-    noise
-        Standardised noise, (pairs, points, C, B); each is used with both signs.
-    uniform
-        Decides which draw is kept, (points, C).
-    """
-    back = np.swapaxes(at.precision.own_inverse, -1, -2)
-    step = (shared - at.shared)[:, None, :, None]
-    centre = at.own - (back @ (at.precision.half @ step))[..., 0]
-    constant = -0.5 * at.precision.log_determinant_own
-    log_weight, drawn = [], []
-    for one in noise:
-        log_noise = log_heavy((one**2).sum(axis=-1), one.shape[-1], OWN_SHARE)
-        change = (back @ one[..., None])[..., 0]
-        for sign in (1.0, -1.0):
-            own = centre + sign * change
-            prior = -0.5 * (own**2).sum(axis=-1)
-            likelihood = model.likelihood.log_density(at.prior.coefficients(model, shared, own))
-            log_weight.append(likelihood + prior - log_noise + constant)
-            drawn.append(own)
-    weights, every = np.stack(log_weight), np.stack(drawn)
-    top = weights.max(axis=0)
-    relative = np.exp(weights - top)
-    total = relative.sum(axis=0)
-    kept = np.minimum((np.cumsum(relative, axis=0) < uniform * total).sum(axis=0), len(weights) - 1)
-    chosen = np.take_along_axis(every, kept[None, ..., None], axis=0)[0]
-    return (np.log(total / len(weights)) + top).sum(axis=1), chosen
-
-
 def _batch(explored: Explored, zeta: FloatArray, rng: np.random.Generator) -> _Batch:
     """Mirrored pairs at some hyperparameters: (2, points, D), (2, points, C, B), log weights (2, points)."""
     model, points = explored.model, zeta.shape[1]
@@ -208,7 +171,7 @@ def _batch(explored: Explored, zeta: FloatArray, rng: np.random.Generator) -> _B
     parts = []
     for sign in (1.0, -1.0):
         shared = at.shared + sign * change
-        log_countries, own = _countries(at, model, shared, sign * inner, uniform)
+        log_countries, own = integrate_countries(at, model, explored.skew, shared, sign * inner, uniform)
         coefficients = at.prior.mean + at.prior.shared.apply(shared)
         log_weight = (
             log_countries
