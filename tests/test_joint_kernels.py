@@ -69,6 +69,7 @@ def test_gradients_agree_with_finite_differences(spec: CooccurrenceSpec, told: b
     else:
         model = class_model(counts, spec)
         x = class_starts(model, counts, 0, 1)[0]
+    x = x + 0.3 * rng.normal(size=len(x))
     if told:
         curvature = rng.uniform(0.5, 6.0, model.predictor.information.shape)
         predictor, moved = model.predictor.told(x[: model.predictor.size], curvature)
