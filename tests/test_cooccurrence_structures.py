@@ -27,6 +27,8 @@ LOADINGS = np.array([[1.5], [1.2], [0.8], [2.0]])
 TWO = np.array([[1.8, 0.2], [1.5, 0.0], [1.6, 0.3], [0.2, 1.8], [0.0, 1.5], [0.3, 1.7]])
 WITHIN = np.array([[0.03, 0.05, 0.08, 0.05], [0.10, 0.60, 0.15, 0.50], [0.70, 0.75, 0.60, 0.80]])
 
+FEWER = SamplerSpec(weighted_draws=3000)
+
 
 def of_one_factor() -> tuple[JointCounts, FloatArray]:
     factors, index = layout(6, 1)
@@ -43,12 +45,12 @@ def of_three_classes() -> tuple[JointCounts, FloatArray]:
 
 @cache
 def factor_fit() -> CooccurrenceFit:
-    return fit_factor(of_one_factor()[0], CooccurrenceSpec(structure="factor", factors=1))
+    return fit_factor(of_one_factor()[0], CooccurrenceSpec(structure="factor", factors=1), FEWER)
 
 
 @cache
 def class_fit() -> CooccurrenceFit:
-    return fit_classes(of_three_classes()[0], CooccurrenceSpec(structure="classes", classes=3))
+    return fit_classes(of_three_classes()[0], CooccurrenceSpec(structure="classes", classes=3), FEWER)
 
 
 def covered(draws: FloatArray, truth: FloatArray, probability: float = 0.9) -> float:
@@ -97,7 +99,7 @@ def test_stored_margins_are_those_of_the_patterns(make: object) -> None:
 
 def test_the_structure_that_made_the_answers_predicts_best() -> None:
     counts = of_three_classes()[0]
-    factor = fit_factor(counts, CooccurrenceSpec(structure="factor", factors=1), SamplerSpec(weighted_draws=2000))
+    factor = fit_factor(counts, CooccurrenceSpec(structure="factor", factors=1), FEWER)
     found = compare_structures({"classes": class_fit(), "factor": factor})
     assert found.table["model"][0] == "classes"
     assert found.table["stacking_weight"][0] > 0.6

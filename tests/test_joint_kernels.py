@@ -69,6 +69,7 @@ def test_gradients_agree_with_finite_differences(spec: CooccurrenceSpec, told: b
     else:
         model = class_model(counts, spec)
         x = class_starts(model, counts, 0, 1)[0]
+    x = x + 0.3 * rng.normal(size=len(x))
     if told:
         curvature = rng.uniform(0.5, 6.0, model.predictor.information.shape)
         predictor, moved = model.predictor.told(x[: model.predictor.size], curvature)
@@ -210,3 +211,46 @@ def test_weights_of_nodes_sum_to_one_and_have_normal_moments() -> None:
         np.testing.assert_allclose(weight @ where, 0.0, atol=1e-12)
         np.testing.assert_allclose((where * weight[:, None]).T @ where, np.eye(factors), atol=1e-5)
         np.testing.assert_allclose(weight @ where**4, 3.0, atol=1e-3)
+
+
+@pytest.mark.parametrize("structure", ["factor", "classes"])
+def test_the_density_is_that_of_the_priors_as_written_and_the_answers(structure: str) -> None:
+    """Priors from scipy on SDs and effects themselves, volumes of the coordinates, full tables: equal up to a constant."""
+    counts, rng = counts_of(unknown=0.2), np.random.default_rng(8)
+    spec = CooccurrenceSpec(structure=structure, factors=1, classes=3, ordered=("age",))  # type: ignore[arg-type]
+    if structure == "factor":
+        model = factor_model(counts, spec)
+        x = starting_point(model, counts, 0)
+    else:
+        model = class_model(counts, spec)
+        x = class_starts(model, counts, 0, 1)[0]
+    size = model.predictor.size
+    x = x + 0.3 * rng.normal(size=len(x))
+    curvature = rng.uniform(1.0, 6.0, model.predictor.information.shape)
+    predictor, _ = model.predictor.told(x[:size], curvature)
+    model = model.with_predictor(predictor)
+
+    def written(x: FloatArray) -> float:
+        zeta, intercepts, _ = predictor.parts(x[:size])
+        sd, effects = predictor.sds(zeta), predictor.columns(x[:size])
+        total = 0.0
+        for k, (name, scale) in enumerate((("country", 0.75), ("age", 0.5))):
+            assert predictor.terms[k].name == name
+            own = predictor.term_of_column == k
+            spread = sd[k] / np.sqrt(1 + predictor.information[own] * sd[k] ** 2)
+            total += stats.norm.logpdf(effects[own], 0, sd[k]).sum() + np.log(spread).sum()
+            total += stats.halfnorm.logpdf(sd[k], scale=scale)
+            up, down = (predictor.sds(zeta + step)[k] for step in (1e-6, -1e-6))
+            total += np.log((up - down) / 2e-6)
+        if structure == "factor":
+            loadings = model.loadings(x)
+            table = of_factors(predictor.predictors(x[:size]), loadings, nodes=201)
+            total += stats.norm.logpdf(intercepts, np.log(1 / 9), 1.2).sum() + stats.norm.logpdf(loadings, 0, 1.5).sum()
+        else:
+            table = of_classes(model.shares(x), model.within(x))
+            total += stats.norm.logpdf(intercepts, 0, 1.5).sum() + stats.norm.logpdf(x[size:], -1, 2).sum()
+        return float(total + summed(counts, table))
+
+    places = [x + 0.4 * rng.normal(size=len(x)) for _ in range(4)]
+    gaps = [model.density(place)[0] - written(place) for place in places]
+    assert np.ptp(gaps) < 1e-4

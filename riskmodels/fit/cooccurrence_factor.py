@@ -57,7 +57,8 @@ def fit_factor(
     spec
         ``structure="factor"``; `factors`, `ordered`, `interactions` and `priors` apply.
     sampler
-        Engine and settings. ``"auto"`` makes `weighted_draws` draws first, and `draws` per chain if a check fails.
+        Engine and settings. ``"auto"`` makes 1.5 times `weighted_draws` draws first, and twice as many, with a higher
+        target acceptance, if a check fails; ``"nuts"`` makes `draws` per chain.
     progress
         As in `fit_model`.
 

@@ -74,8 +74,8 @@ class FactorLikelihood:
     ----------
     nodes, weights
         Quadrature.
-    count, row_cell, row_yes
-        Of every row: effective children, its cell, and its place in `yes`.
+    count, row_yes
+        Of every row: effective children, and its place in `yes`.
     starts
         First row of every group, and the number of rows at the end.
     group_cell, known
@@ -89,7 +89,6 @@ class FactorLikelihood:
     nodes: FloatArray
     weights: FloatArray
     count: FloatArray
-    row_cell: IntArray
     row_yes: IntArray
     starts: IntArray
     group_cell: IntArray
@@ -157,7 +156,6 @@ def factor_likelihood(counts: JointCounts, factors: int, step: float | None = No
         nodes=where,
         weights=weight,
         count=np.ascontiguousarray(counts.count[order]),
-        row_cell=np.ascontiguousarray(counts.cell[order]),
         row_yes=np.ascontiguousarray(row_yes[order].astype(np.int64)),
         starts=first.astype(np.int64),
         group_cell=group[:, 0].astype(np.int64),

@@ -78,9 +78,11 @@ def leave_country_out(
     The model is fitted again without each country, since taking away a thousand children by reweighting draws fails its
     own diagnostics. What is known of the new country is what the other countries are: for each subgroup, a child's
     probability of a combination of answers is the mean over the other countries, draw by draw. That asks nothing of how
-    a structure describes the population of countries, so structures stay comparable; a normal population would say
-    nearly the same of one child. It does not predict the new country's children jointly. Children count as their effective number; standard
-    errors take countries as independent units, and are rough for few countries.
+    a structure describes the population of countries, so all structures are judged alike; it takes the countries at hand
+    for that population, and predicts each child alone, not the new country's children together.
+
+    Children count as their effective number; standard errors take countries as independent units, and are rough for few
+    countries.
 
     Raises
     ------
