@@ -132,7 +132,8 @@ class CooccurrenceResult:
         Parameters
         ----------
         kind
-            ``"matrix"``, ``"combinations"``, ``"network"`` or ``"number"``.
+            ``"matrix"`` (pairs beyond chance), ``"upset"`` (exact combinations), ``"network"``, ``"curve"`` (at least k risks per
+            country).
         show_failed
             Draw a fit whose checks failed, marked as such.
         """
