@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,9 +108,11 @@ class CooccurrenceResult:
             probability=probability,
         )
 
-    def combinations(self, top: int = 15, *, probability: float = DEFAULT_PROBABILITY) -> Estimates:
+    def combinations(
+        self, within: Mapping[str, str] | None = None, *, top: int = 15, probability: float = DEFAULT_PROBABILITY
+    ) -> Estimates:
         """The most common exact combinations of risks; those of fewer than 10 children only together."""
-        found = combination_estimates(self.fit, top=top, population=self.population, probability=probability)
+        found = combination_estimates(self.fit, within, top=top, population=self.population, probability=probability)
         return found.estimates
 
     def children(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from riskmodels.design.joint_counts import UNKNOWN
 from riskmodels.estimates.answered_tables import AnsweredAverages, children_per_pattern, sum_patterns
 from riskmodels.estimates.estimates import Estimates, make_estimates
-from riskmodels.estimates.joint_domains import JointDomains, joint_domains
+from riskmodels.estimates.joint_domains import joint_domains
 from riskmodels.fit.cooccurrence_fit import CooccurrenceFit
 from riskmodels.survey.population import PopulationFrame
 from riskmodels.vocabulary import DEFAULT_INTERVAL, DEFAULT_PROBABILITY, IntervalKind
@@ -54,9 +55,8 @@ def _thinned(fit: CooccurrenceFit) -> tuple[CooccurrenceFit, IntArray]:
     return replace(fit, weights=own / own.sum()), positions
 
 
-def _pattern_draws(fit: CooccurrenceFit, where: JointDomains, patterns: IntArray, positions: IntArray) -> FloatArray:
-    """Probability of some patterns among all children of the one domain, shape (draws, patterns)."""
-    share = where.domains.share
+def _pattern_draws(fit: CooccurrenceFit, share: FloatArray, patterns: IntArray, positions: IntArray) -> FloatArray:
+    """Probability of some patterns where cells have these shares, shape (draws, patterns)."""
     each = max(1, HELD // (len(fit.counts) * 2 ** len(fit.counts.risks)))
     parts = [
         np.einsum("c,cps->sp", share, np.asarray(fit.probabilities(positions[start : start + each]))[:, patterns])
@@ -79,18 +79,21 @@ def _shown(children: FloatArray, top: int) -> IntArray:
 
 def combination_estimates(
     fit: CooccurrenceFit,
+    within: Mapping[str, str] | None = None,
     *,
     top: int = 15,
     population: PopulationFrame | None = None,
     probability: float = DEFAULT_PROBABILITY,
     interval: IntervalKind = DEFAULT_INTERVAL,
 ) -> Combinations:
-    """How many children have exactly which risks, for the most common combinations of all children together.
+    """How many children have exactly which risks, for the most common combinations.
 
     Parameters
     ----------
     fit
         A checked fit.
+    within
+        Factor -> level, for one group only, e.g. ``{"country": "Kenya"}``; all children together where None.
     top
         Combinations shown at most.
     population, probability, interval
@@ -103,23 +106,29 @@ def combination_estimates(
         every question. Combinations that fewer than 10 of these gave are only in ``all other combinations together``,
         which never holds 1 to 9 children either. The whole adds up to 1.
     """
-    where = joint_domains(fit.counts, (), population)
+    groups = dict(within or {})
+    where = joint_domains(fit.counts, list(groups), population)
+    place = where.find(groups)
     counts, risks = where.counts, len(where.counts.risks)
     complete = (counts.answers != UNKNOWN).all(axis=1)
+    here = complete & (where.domains.of_cell[counts.cell] == place)
     number = np.where(complete, (counts.answers == 1) @ (1 << np.arange(risks)), -1)
-    children = np.bincount(number[complete], children_per_pattern(counts)[complete], minlength=2**risks)
+    children = np.bincount(number[here], children_per_pattern(counts)[here], minlength=2**risks)
     patterns = _shown(children, top)
     thinned, positions = _thinned(fit)
-    model = _pattern_draws(fit, where, patterns, positions.ravel()).reshape(*positions.shape, -1)
+    model = _pattern_draws(fit, where.shares[place], patterns, positions.ravel()).reshape(*positions.shape, -1)
     draws = np.concatenate([model, 1 - model.sum(axis=-1, keepdims=True)], axis=-1)
     averages = AnsweredAverages(where, sum_patterns(counts, complete[:, None].astype(float)))
-    observed = averages.average(averages.of_cell(sum_patterns(counts, (number[:, None] == patterns).astype(float))))[0]
+    observed = averages.average(averages.of_cell(sum_patterns(counts, (number[:, None] == patterns).astype(float))))[
+        place
+    ]
     members = ((patterns[:, None] >> np.arange(risks)) & 1).astype(bool)
     labels = [" + ".join(np.array(counts.risks.labels)[own]) if own.any() else NONE for own in members]
-    direct = pd.DataFrame({"n": where.n[0], "direct": [*observed, 1 - observed.sum()]})
+    whom = {name: where.labels[name].iloc[place] for name in where.labels}
+    direct = pd.DataFrame({"n": where.n[place], "direct": [*observed, 1 - observed.sum()]})
     made = make_estimates(
         thinned,
-        pd.DataFrame({"combination": [*labels, OTHER]}),
+        pd.DataFrame({**whom, "combination": [*labels, OTHER]}),
         draws,
         quantity="share of children with exactly these risks",
         probability=probability,

@@ -23,7 +23,7 @@ from riskmodels.estimates.joint_domains import JointDomains, JointDraws, joint_d
 from riskmodels.estimates.pair_measures import PAIR_MEASURES, PairItems, PairMeasure, pair_items
 from riskmodels.fit.cooccurrence_fit import CooccurrenceFit
 from riskmodels.survey.population import PopulationFrame
-from riskmodels.vocabulary import IntervalKind
+from riskmodels.vocabulary import COUNTRY, IntervalKind
 
 FloatArray = npt.NDArray[np.float64]
 NumberMeasureName = Literal["any", "at least", "exactly", "mean"]
@@ -42,6 +42,7 @@ RISK_COLUMN, OTHER_COLUMN, HOW_MANY_COLUMN = "risk", "other_risk", "how_many"
 NOTE_IMPOSSIBLE = "declared impossible: no child can have both"
 NOTE_EMPTY = "one of the two risks never comes without (or with) the other here: no such figure exists"
 NOTE_NOT_ANSWERED = "nobody here answered both questions: the model's figure alone, borrowed from other groups"
+NOTE_ONE_WORLD = "all countries as one: that a country has more of both risks counts as coming together too"
 NOTE_NEVER_SEEN = "nobody here was seen with both, though it is possible: the figure rests on the model"
 
 
@@ -202,6 +203,10 @@ def _of_pairs(fit: CooccurrenceFit, draws: JointDraws, measure: PairMeasure, pro
         values = np.where(exists, measure.value(both, first, second), np.nan)
     direct.loc[np.tile(declared, len(draws.where)), ["direct", "direct_low", "direct_high"]] = np.nan
     found = _measured(draws, risk_columns(counts, risk=items.first, other_risk=items.second), values, direct, "")
+    general = [_note_of_associations(fit, draws.where)]
+    general += [NOTE_ONE_WORLD] if measure.none is not None and _is_pooled(draws.where) else []
+    for text in filter(None, general):
+        found = replace(found, notes=_add_note(found.notes, np.ones(found.notes.shape, dtype=bool), text))
     base = f"{counts.base}; share among those with risk" if measure.name == "given" else str(counts.base)
     return replace(
         found,
@@ -212,6 +217,19 @@ def _of_pairs(fit: CooccurrenceFit, draws: JointDraws, measure: PairMeasure, pro
         none=measure.none,
         base=base,
     )
+
+
+def _is_pooled(where: JointDomains) -> bool:
+    """Whether several countries are taken as one."""
+    return COUNTRY not in where.domains.by and len(where.cells.factor(COUNTRY)) > 1
+
+
+def _note_of_associations(fit: CooccurrenceFit, where: JointDomains) -> str:
+    """Say where the model itself lets associations be the same in all groups that are kept apart."""
+    same = [name for name in where.domains.by if name not in fit.spec.associations_by]
+    if fit.spec.structure != "pairwise" or not same:
+        return ""
+    return f"the model lets risks hang together alike for every {', '.join(same)} (associations_by): no finding"
 
 
 def _pair_notes(

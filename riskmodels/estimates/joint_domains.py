@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 
 from riskmodels.design.cells import Cells
 from riskmodels.design.joint_counts import JointCounts
+from riskmodels.errors import InputError, Problem
 from riskmodels.estimates.estimates import label_columns
 from riskmodels.estimates.poststratify import Domains, domains_of
 from riskmodels.fit.cooccurrence_fit import CELL, HOW_MANY, PAIR, RISK, CooccurrenceFit
@@ -88,6 +89,23 @@ class JointDomains:
         matrix = np.zeros((len(self), len(self.counts)))
         matrix[self.domains.of_cell, np.arange(len(self.counts))] = self.domains.share
         return matrix
+
+    def find(self, within: Mapping[str, str]) -> int:
+        """Position of the domain of these levels (codes or labels), one per factor; E145 where there is none."""
+        matches = np.ones(len(self), dtype=bool)
+        for name, level in within.items():
+            factor = self.cells.factor(name)
+            known = [level in pair for pair in zip(factor.levels, factor.labels, strict=True)]
+            if not any(known):
+                remedy = f"choose among {', '.join(factor.levels)}"
+                raise InputError([Problem("E145", f"no such level of {name}", level, 1, remedy)], "within")
+            matches &= self.domains.index[:, self.domains.by.index(name)] == known.index(True)
+        if not matches.any():
+            where = ", ".join(within.values())
+            raise InputError(
+                [Problem("E145", "nobody in this group", where, 1, "choose levels that go together")], "within"
+            )
+        return int(np.flatnonzero(matches)[0])
 
 
 def joint_domains(

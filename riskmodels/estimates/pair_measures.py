@@ -29,17 +29,35 @@ def joint_probability(both: FloatArray, first: FloatArray, second: FloatArray) -
 
 
 def conditional_probability(both: FloatArray, first: FloatArray, second: FloatArray) -> FloatArray:
-    """P(second given first): among children with the first risk, the share who have the second too."""
+    """P(second given first): among children with the first risk, the share who have the second too.
+
+    Examples
+    --------
+    >>> float(conditional_probability(np.array(0.06), np.array(0.10), np.array(0.20)))
+    0.6
+    """
     return ratio(both, first)
 
 
 def observed_over_expected(both: FloatArray, first: FloatArray, second: FloatArray) -> FloatArray:
-    """P(both) over what it would be if the two risks came together by chance only."""
+    """P(both) over what it would be if the two risks came together by chance only.
+
+    Examples
+    --------
+    >>> float(np.round(observed_over_expected(np.array(0.06), np.array(0.10), np.array(0.20)), 12))
+    3.0
+    """
     return ratio(both, first * second)
 
 
 def pair_odds_ratio(both: FloatArray, first: FloatArray, second: FloatArray) -> FloatArray:
-    """Odds of the second risk among children with the first, over those among the others."""
+    """Odds of the second risk among children with the first, over those among the others.
+
+    Examples
+    --------
+    >>> float(np.round(pair_odds_ratio(np.array(0.06), np.array(0.10), np.array(0.20)), 3))  # 6 x 76 / (4 x 14)
+    8.143
+    """
     return np.asarray(both * (1 - first - second + both) / ((first - both) * (second - both)))
 
 
@@ -168,6 +186,12 @@ def pair_items(risks: int, *, symmetric: bool) -> PairItems:
         Number of risks.
     symmetric
         Whether the order does not matter.
+
+    Examples
+    --------
+    >>> items = pair_items(3, symmetric=False)
+    >>> list(zip(items.first.tolist(), items.second.tolist(), items.pair.tolist()))
+    [(0, 1, 0), (0, 2, 1), (1, 0, 0), (1, 2, 2), (2, 0, 1), (2, 1, 2)]
     """
     one, two = np.triu_indices(risks, 1)
     number = np.zeros((risks, risks), dtype=np.int64)

@@ -86,14 +86,7 @@ def rarely_seen(fit: CooccurrenceFit, within: Mapping[str, str]) -> set[tuple[in
     """
     where = joint_domains(fit.counts, list(within))
     items = pair_items(len(fit.counts.risks), symmetric=False)
-    chosen = [True] * len(where)
-    for name, level in within.items():
-        labels = where.labels
-        codes = labels[f"{name}_code"] if f"{name}_code" in labels else labels[name]
-        chosen = [
-            own and level in pair for own, pair in zip(chosen, zip(labels[name], codes, strict=True), strict=True)
-        ]
-    seen = pair_tables(where, items).seen[chosen].sum(axis=0)
+    seen = pair_tables(where, items).seen[where.find(within)]
     declared = [fit.counts.pairs.index(pair) for pair in fit.counts.impossible]
     rare = (seen < LEAST_CHILDREN) & ~np.isin(items.pair, declared)
     return {(int(first), int(second)) for first, second in zip(items.first[rare], items.second[rare], strict=True)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from riskmodels.survey.population import PopulationFrame
 
 def plot_upset(
     fit: CooccurrenceFit,
+    within: Mapping[str, str] | None = None,
     *,
     top: int = 15,
     population: PopulationFrame | None = None,
@@ -36,6 +38,8 @@ def plot_upset(
     ----------
     fit
         A checked fit.
+    within
+        Factor -> level, to show one group only.
     top
         Combinations shown at most.
     population, probability
@@ -55,10 +59,11 @@ def plot_upset(
     GateError
         Where a check failed, or there are fewer than 25 children.
     """
-    found = combination_estimates(fit, top=top, population=population, probability=probability)
-    single = risk_estimates(fit, (), population=population, probability=probability)
+    groups = dict(within or {})
+    found = combination_estimates(fit, groups, top=top, population=population, probability=probability)
+    single = risk_estimates(fit, list(groups), population=population, probability=probability)
     mark = check_passed([found.estimates, single], show_failed=show_failed)
-    table, common = rows_within(found.estimates.table, {}), single.table
+    table, common = rows_within(found.estimates.table, groups), rows_within(single.table, groups)
     none = table[table["combination"] == NONE]
     kept = (table["combination"] != NONE).to_numpy()
     table, members = table[kept].reset_index(drop=True), found.members[kept]
@@ -85,7 +90,7 @@ def plot_upset(
     )
     words = "Children with exactly these risks and no other."
     small = f"{nothing} {rest}"
-    write_words(figure, fit, words, mark=mark, within={}, probability=probability, small=small)
+    write_words(figure, fit, words, mark=mark, within=groups, probability=probability, small=small)
     return figure
 
 

@@ -243,3 +243,39 @@ def test_result_answers_by_names_that_one_would_guess() -> None:
     with pytest.raises(InputError, match="E185"):
         CooccurrenceResult(fit).children()
     assert not CooccurrenceResult(made_fit(2, passed=False)).passed
+
+
+def test_notes_say_what_is_no_finding() -> None:
+    """Associations that the model makes alike in all groups, and countries taken as one."""
+    fit = made_fit(3)
+    by_group = pair_estimates(fit, "odds ratio", ["group"]).table["note"]
+    assert by_group.str.contains("hang together alike for every group").all()
+    contrast = contrast_cooccurrence(fit, "group", reference="others", of="odds ratio", by=["country"]).table["note"]
+    assert contrast.str.contains("no finding").all()
+    free = replace(fit, spec=replace(fit.spec, associations_by=("country", "group")))
+    assert not pair_estimates(free, "odds ratio", ["group"]).table["note"].str.contains("no finding").any()
+    assert not pair_estimates(fit, "odds ratio", ["country"]).table["note"].str.contains("no finding").any()
+    assert pair_estimates(fit, "ratio").table["note"].str.contains("all countries as one").all()
+    assert not pair_estimates(fit, "ratio", ["country"]).table["note"].any()
+    assert not pair_estimates(fit, "both").table["note"].any()
+
+
+def test_combinations_of_one_group() -> None:
+    fit = made_fit(3)
+    result = CooccurrenceResult(fit)
+    found = result.combinations({"country": "Kenya", "group": "vulnerable"}, top=3)
+    table = found.table
+    assert table["n"].unique().tolist() == [400.0]
+    assert table["group"].unique().tolist() == ["Vulnerable children"]
+    np.testing.assert_allclose(table["direct"].sum(), 1)
+    for within in ({"country": "Atlantis"}, {"country": "Kenya", "group": "nobody"}):
+        with pytest.raises(InputError, match="E145"):
+            result.combinations(within)
+
+
+def test_levels_that_no_cell_has_are_left_out() -> None:
+    counts = made_fit(2).counts
+    more = replace(COUNTRIES, levels=("AAA", *COUNTRIES.levels), labels=("Nowhere", *COUNTRIES.labels))
+    index = counts.index + [[1, 0]]
+    fit = fit_of(replace(counts, factors=(more, counts.factors[1]), index=index), noisy(truth_of(6, 2)))
+    assert number_estimates(fit, "any").table["country"].tolist() == ["Kenya", "Namibia", "Uganda"]
