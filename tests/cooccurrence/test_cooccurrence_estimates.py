@@ -276,6 +276,6 @@ def test_combinations_of_one_group() -> None:
 def test_levels_that_no_cell_has_are_left_out() -> None:
     counts = made_fit(2).counts
     more = replace(COUNTRIES, levels=("AAA", *COUNTRIES.levels), labels=("Nowhere", *COUNTRIES.labels))
-    index = counts.index + [[1, 0]]
+    index = counts.index + np.array([1, 0])
     fit = fit_of(replace(counts, factors=(more, counts.factors[1]), index=index), noisy(truth_of(6, 2)))
     assert number_estimates(fit, "any").table["country"].tolist() == ["Kenya", "Namibia", "Uganda"]
