@@ -85,6 +85,11 @@ def test_a_pair_never_seen_rests_on_the_model_and_says_so() -> None:
     both = pair_estimates(fit, "both").table.iloc[0]
     assert both["direct_low"] == 0
     assert 0 < both["direct_high"] < 0.005  # Clopper-Pearson of none among about 1,900
+    given = pair_estimates(fit, "given").table.iloc[0]
+    with_first = fit.counts.count[fit.counts.answers[:, 0] == 1].sum()
+    assert given["n_effective"] <= with_first + 1e-9
+    assert given["n_effective"] > 0.8 * with_first  # its base: children with the first risk
+    np.testing.assert_allclose(given["direct_high"], 1 - 0.025 ** (1 / given["n_effective"]))
 
 
 def test_a_risk_within_another_has_no_odds_ratio() -> None:
@@ -279,3 +284,17 @@ def test_levels_that_no_cell_has_are_left_out() -> None:
     index = counts.index + np.array([1, 0])
     fit = fit_of(replace(counts, factors=(more, counts.factors[1]), index=index), noisy(truth_of(6, 2)))
     assert number_estimates(fit, "any").table["country"].tolist() == ["Kenya", "Namibia", "Uganda"]
+
+
+@pytest.mark.parametrize("name", list(PAIR_MEASURES))
+def test_gradients_are_those_of_differences(name: str) -> None:
+    """Against central differences of the value on its scale, table by table."""
+    measure = PAIR_MEASURES[name]
+    scale = {"proportion": lambda x: x, "log": np.log, "fisher": np.arctanh}[measure.scale]
+    tables = np.array([[0.06, 0.1, 0.2], [0.3, 0.4, 0.5], [0.01, 0.2, 0.3], [0.015, 0.02, 0.7]])
+    found = np.stack(measure.gradient(*tables.T))
+    for place in range(3):
+        step = np.zeros(3)
+        step[place] = 1e-6
+        high, low = (scale(measure.value(*(tables + sign * step).T)) for sign in (1, -1))
+        np.testing.assert_allclose(found[place], (high - low) / 2e-6, rtol=1e-5, atol=1e-8)

@@ -199,13 +199,18 @@ def test_weighted_draws_are_thinned_with_their_weights(monkeypatch: pytest.Monke
     from riskmodels.estimates import cooccurrence_combinations as module
 
     made = made_fit(4, weighted=True)
+    none = 1 - made.posterior["number"].sel(how_many=slice(1, None)).sum("how_many").mean("cell").to_numpy()
+    own = np.exp(1.5 * (none - none.mean()) / none.std())  # draws that have more children without risks weigh more
+    made = replace(made, weights=own / own.sum())
     whole = combination_estimates(made, top=4).estimates
     monkeypatch.setattr(module, "WORK", 1)
     some = combination_estimates(made, top=4).estimates
     assert some.draws.shape[:2] == (4, 250)
     assert some.weights is not None
     assert some.weights.sum() == pytest.approx(1)
-    np.testing.assert_allclose(some.table["estimate"], whole.table["estimate"], atol=0.004)
+    np.testing.assert_allclose(some.table["estimate"], whole.table["estimate"], atol=0.002)
+    equal = combination_estimates(replace(made, weights=None), top=4).estimates
+    assert (whole.table["estimate"] - equal.table["estimate"])[4] > 0.008
 
 
 def test_upset_has_a_column_per_combination_and_one_for_the_rest(fit: CooccurrenceFit) -> None:
