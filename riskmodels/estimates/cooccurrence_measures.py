@@ -203,15 +203,16 @@ def _of_pairs(fit: CooccurrenceFit, draws: JointDraws, measure: PairMeasure, pro
         values = np.where(exists, measure.value(both, first, second), np.nan)
     direct.loc[np.tile(declared, len(draws.where)), ["direct", "direct_low", "direct_high"]] = np.nan
     found = _measured(draws, risk_columns(counts, risk=items.first, other_risk=items.second), values, direct, "")
+    notes = _pair_notes(found.notes, tables, items, declared, empty)
     general = [_note_of_associations(fit, draws.where)]
     general += [NOTE_ONE_WORLD] if measure.none is not None and _is_pooled(draws.where) else []
     for text in filter(None, general):
-        found = replace(found, notes=_add_note(found.notes, np.ones(found.notes.shape, dtype=bool), text))
+        notes = _add_note(notes, exists, text)
     base = f"{counts.base}; share among those with risk" if measure.name == "given" else str(counts.base)
     return replace(
         found,
         exists=exists,
-        notes=_pair_notes(found.notes, tables, items, declared, empty),
+        notes=notes,
         quantity=measure.words,
         unit=measure.unit,
         none=measure.none,

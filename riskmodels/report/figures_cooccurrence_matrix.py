@@ -27,6 +27,7 @@ from riskmodels.report.figures_cooccurrence_shared import (
     write_words,
 )
 from riskmodels.report.tables import NOT_SHOWN_BELOW
+from riskmodels.report.tables_cooccurrence import smallest_base
 from riskmodels.survey.population import PopulationFrame
 
 WORDS = {
@@ -86,11 +87,11 @@ def plot_matrix(
     figure, axis = pyplot.subplots(figsize=(3.2 + 0.82 * size, 1.6 + 0.62 * size), layout="constrained")
     _diagonal(axis, common)
     strengths, rare = _strengths(table, chosen.none), rarely_seen(fit, groups)
-    for row, (first, second), strength in zip(
-        table.to_dict("records"), pair_places(fit, table), strengths, strict=True
+    bases = smallest_base(table)
+    for row, (first, second), strength, base in zip(
+        table.to_dict("records"), pair_places(fit, table), strengths, bases, strict=True
     ):
-        small = not chosen.symmetric and _is_small_base(row, float(common["direct"].iloc[first]))
-        own = _words(row, chosen.none, rare=(first, second) in rare, small=small)
+        own = _words(row, chosen.none, rare=(first, second) in rare, small=base < NOT_SHOWN_BELOW)
         _pair(axis, row, (first, second), chosen.none, strength, own, turned=chosen.symmetric)
     _axes(axis, fit)
     words = WORDS[measure] + ("." if chosen.none is None else f" ({chosen.none:g}: by chance only).")
@@ -104,11 +105,6 @@ def plot_matrix(
         small=_legend(table, chosen.none, rare=bool(rare)),
     )
     return figure
-
-
-def _is_small_base(row: Mapping[Any, Any], share: float) -> bool:
-    """Whether about fewer than 25 children have the risk that a conditional share is about."""
-    return not float(row["n"]) * share >= NOT_SHOWN_BELOW
 
 
 def _strengths(table: pd.DataFrame, none: float | None) -> np.ndarray:
@@ -144,10 +140,10 @@ def _box(axis: Any, column: int, row: int, colour: Any, *, hatch: str = "") -> N
 
 def _words(row: Mapping[Any, Any], none: float | None, *, rare: bool, small: bool) -> tuple[str, str]:
     """Median and interval of a pair, or why there is none."""
-    if small:
-        return "*", "*"
     if np.isnan(row["estimate"]):
         return ("cannot\nbe", "cannot\nbe") if NOTE_IMPOSSIBLE in str(row["note"]) else ("-", "-")
+    if small:
+        return "*", "*"
     return (
         f"{_text(row['median'], none)}{RARE if rare else ''}",
         f"{_text(row['low'], none)} to\n{_text(row['high'], none)}",
@@ -211,6 +207,8 @@ def _legend(table: pd.DataFrame, none: float | None, *, rare: bool) -> str:
         parts.append("Vermillion: more often than by chance; blue: less often; grey: the interval leaves it open.")
     if rare:
         parts.append(f"{RARE} fewer than {LEAST_CHILDREN} children were seen with both: it rests largely on the model.")
+    if (smallest_base(table) < NOT_SHOWN_BELOW).any():
+        parts.append(f"* fewer than {NOT_SHOWN_BELOW} children with the risk of the row: not shown.")
     if notes.str.contains(NOTE_IMPOSSIBLE, regex=False).any():
         parts.append("Hatched: declared impossible.")
     return " ".join(parts)
