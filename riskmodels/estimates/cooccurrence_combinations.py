@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from riskmodels.design.joint_counts import UNKNOWN
+from riskmodels.errors import GateError
 from riskmodels.estimates.answered_tables import AnsweredAverages, children_per_pattern, sum_patterns
 from riskmodels.estimates.estimates import Estimates, make_estimates
 from riskmodels.estimates.joint_domains import joint_domains
@@ -105,6 +106,11 @@ def combination_estimates(
         Shares of children with *exactly* these risks and no other; `direct` is the share among those who answered
         every question. Combinations that fewer than 10 of these gave are only in ``all other combinations together``,
         which never holds 1 to 9 children either. The whole adds up to 1.
+
+    Raises
+    ------
+    GateError
+        Where no combination was given by 10 children.
     """
     groups = dict(within or {})
     where = joint_domains(fit.counts, list(groups), population)
@@ -115,9 +121,14 @@ def combination_estimates(
     number = np.where(complete, (counts.answers == 1) @ (1 << np.arange(risks)), -1)
     children = np.bincount(number[here], children_per_pattern(counts)[here], minlength=2**risks)
     patterns = _shown(children, top)
+    if not len(patterns):
+        raise GateError(
+            f"no combination was given by {LEAST_CHILDREN} children: none can be shown; ask for fewer risks"
+        )
     thinned, positions = _thinned(fit)
     model = _pattern_draws(fit, where.shares[place], patterns, positions.ravel()).reshape(*positions.shape, -1)
-    draws = np.concatenate([model, 1 - model.sum(axis=-1, keepdims=True)], axis=-1)
+    rest = len(patterns) < 2**risks
+    draws = np.concatenate([model, 1 - model.sum(axis=-1, keepdims=True)], axis=-1) if rest else model
     averages = AnsweredAverages(where, sum_patterns(counts, complete[:, None].astype(float)))
     observed = averages.average(averages.of_cell(sum_patterns(counts, (number[:, None] == patterns).astype(float))))[
         place
@@ -125,10 +136,10 @@ def combination_estimates(
     members = ((patterns[:, None] >> np.arange(risks)) & 1).astype(bool)
     labels = [" + ".join(np.array(counts.risks.labels)[own]) if own.any() else NONE for own in members]
     whom = {name: where.labels[name].iloc[place] for name in where.labels}
-    direct = pd.DataFrame({"n": where.n[place], "direct": [*observed, 1 - observed.sum()]})
+    direct = pd.DataFrame({"n": where.n[place], "direct": [*observed, *([1 - observed.sum()] if rest else [])]})
     made = make_estimates(
         thinned,
-        pd.DataFrame({**whom, "combination": [*labels, OTHER]}),
+        pd.DataFrame({**whom, "combination": [*labels, *([OTHER] if rest else [])]}),
         draws,
         quantity="share of children with exactly these risks",
         probability=probability,
@@ -136,4 +147,4 @@ def combination_estimates(
         direct=direct,
         notes=[where.domains.note] * len(direct),
     )
-    return Combinations(made, np.vstack([members, np.zeros((1, risks), dtype=bool)]))
+    return Combinations(made, np.vstack([members, np.zeros((int(rest), risks), dtype=bool)]))

@@ -18,6 +18,7 @@ from riskmodels.report.figures_cooccurrence_shared import (
     INK,
     LESS,
     MORE,
+    NARROWEST,
     OPEN,
     check_passed,
     numbered_risks,
@@ -84,7 +85,7 @@ def plot_matrix(
     table, common = rows_within(made.table, groups), rows_within(single.table, groups)
     pyplot = _pyplot()
     size = len(fit.counts.risks)
-    figure, axis = pyplot.subplots(figsize=(3.2 + 0.82 * size, 1.6 + 0.62 * size), layout="constrained")
+    figure, axis = pyplot.subplots(figsize=(max(NARROWEST, 3.2 + 0.82 * size), 1.6 + 0.62 * size), layout="constrained")
     _diagonal(axis, common)
     strengths, rare = _strengths(table, chosen.none), rarely_seen(fit, groups)
     bases = smallest_base(table)

@@ -27,7 +27,8 @@ from riskmodels.report.figures_cooccurrence_shared import (
 from riskmodels.survey.population import PopulationFrame
 
 FloatArray = npt.NDArray[np.float64]
-WIDEST = 9.0
+#: Width of the strongest edge; most risks that have their labels beside them.
+WIDEST, LABELLED = 9.0, 9
 
 
 def plot_network(
@@ -114,13 +115,20 @@ def _strength(value: float, none: float) -> float:
 
 
 def _nodes(axis: Any, fit: CooccurrenceFit, at: FloatArray, share: FloatArray) -> None:
+    """Nodes with their labels beside them; numbers and a list where there are too many."""
     axis.scatter(*at.T, s=120 + 2200 * share, color="white", edgecolors="#333333", linewidths=1.6, zorder=3)
-    for (x, y), label, value in zip(at, fit.counts.risks.labels, share, strict=True):
+    many = len(at) > LABELLED
+    for number, ((x, y), label, value) in enumerate(zip(at, fit.counts.risks.labels, share, strict=True), 1):
+        if many:
+            axis.text(1.19 * x, 1.19 * y, str(number), ha="center", va="center", fontsize=10, fontweight="bold")
+            text = "\n".join(textwrap.wrap(f"{number}  {label} ({100 * value:.1f} %)", 46, subsequent_indent="     "))
+            axis.text(1.5, 1.2 - 2.4 * (number - 1) / (len(at) - 1), text, ha="left", va="center", fontsize=8.5)
+            continue
         side = "center" if abs(x) < 0.2 else "left" if x > 0 else "right"
-        text = f"{textwrap.fill(label, 26)}\n{100 * value:.1f} %"
         up = "bottom" if side == "center" and y > 0 else "top" if side == "center" else "center"
+        text = f"{textwrap.fill(label, 26)}\n{100 * value:.1f} %"
         axis.text(1.14 * x, 1.12 * y, text, ha=side, va=up, fontsize=9)
-    axis.set_xlim(-2.1, 2.1)
+    axis.set_xlim(-1.3 if many else -2.1, 3.6 if many else 2.1)
     axis.set_ylim(-1.45, 1.45)
     axis.set_aspect("equal")
     axis.set_axis_off()

@@ -22,6 +22,8 @@ from riskmodels.report.tables import NOT_SHOWN_BELOW
 
 #: More and less than chance (vermillion and blue are told apart by the colour-blind), and what leaves it open.
 MORE, LESS, OPEN, INK = "#D55E00", "#0072B2", "#EBEBEB", "#222222"
+#: Inches that the words above a figure need.
+NARROWEST = 7.6
 FAILED = "CHECKS FAILED: not to be released. "
 
 

@@ -14,6 +14,7 @@ from riskmodels.fit.cooccurrence_fit import CooccurrenceFit
 from riskmodels.report.figures import DIRECT, MODEL, _pyplot
 from riskmodels.report.figures_cooccurrence_shared import (
     INK,
+    NARROWEST,
     OPEN,
     check_passed,
     numbered_risks,
@@ -72,31 +73,35 @@ def plot_upset(
     figure, axes = pyplot.subplots(
         2,
         2,
-        figsize=(5.4 + 0.42 * len(table), 3.4 + 0.36 * risks),
+        figsize=(max(NARROWEST, 5.4 + 0.42 * len(table)), 3.4 + 0.36 * risks),
         sharex="col",
         sharey="row",
         height_ratios=[2.4, 0.36 * risks],
         width_ratios=[1.5, 0.42 * len(table)],
         layout="constrained",
     )
-    axes[0, 0].set_visible(False)
-    _shares(axes[0, 1], table)
-    _members(axes[1, 1], members)
+    rest = table["combination"].iloc[-1] == OTHER
+    axes[0, 0].set_axis_off()
+    _shares(axes[0, 1], table, rest=rest)
+    _members(axes[1, 1], members, rest=rest)
+    axes[0, 0].legend(*axes[0, 1].get_legend_handles_labels(), frameon=False, fontsize=8.5, loc="lower right")
     _risks(axes[1, 0], fit, common)
-    rest = f"{OTHER.capitalize()}: the last column (combinations seen by fewer than {LEAST_CHILDREN} children, and others)."
+    others = f"Last column: combinations seen by fewer than {LEAST_CHILDREN} children, and others." if rest else ""
     nothing = "".join(
         f"None of the risks: {100 * row['median']:.1f} % ({100 * row['low']:.1f} to {100 * row['high']:.1f})."
         for row in none.to_dict("records")
     )
     words = "Children with exactly these risks and no other."
-    small = f"{nothing} {rest}"
+    small = f"{nothing} {others}"
     write_words(figure, fit, words, mark=mark, within=groups, probability=probability, small=small)
     return figure
 
 
-def _shares(axis: Any, table: pd.DataFrame) -> None:
+def _shares(axis: Any, table: pd.DataFrame, *, rest: bool) -> None:
     places = np.arange(len(table))
-    axis.bar(places, 100 * table["median"], 0.62, color=["#9CC3DE"] * (len(table) - 1) + ["#CCCCCC"], zorder=1)
+    axis.bar(
+        places, 100 * table["median"], 0.62, color=["#9CC3DE"] * (len(table) - rest) + ["#CCCCCC"] * rest, zorder=1
+    )
     axis.vlines(
         places, 100 * table["low"], 100 * table["high"], color=MODEL, lw=2, zorder=2, label="model, with interval"
     )
@@ -106,22 +111,21 @@ def _shares(axis: Any, table: pd.DataFrame) -> None:
     axis.tick_params(labelleft=True, bottom=False)
     axis.grid(axis="y", lw=0.3)
     axis.set_axisbelow(True)
-    axis.legend(frameon=False, fontsize=8.5, loc="upper center", ncols=2)
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
 
 
-def _members(axis: Any, members: np.ndarray) -> None:
+def _members(axis: Any, members: np.ndarray, *, rest: bool) -> None:
     columns, risks = members.shape
     for row in range(0, risks, 2):
         axis.axhspan(row - 0.5, row + 0.5, color="#F4F4F4", lw=0, zorder=0)
-    for column, own in enumerate(members[:-1]):
+    for column, own in enumerate(members[: columns - rest]):
         at = np.flatnonzero(own)
         axis.plot(np.full(risks, column), np.arange(risks), "o", color=OPEN, ms=8, zorder=1)
         axis.plot(np.full(len(at), column), at, "o-", color=INK, ms=8, lw=2, zorder=2)
-    axis.text(
-        columns - 1, (risks - 1) / 2, "all other\ncombinations", rotation=90, ha="center", va="center", fontsize=8
-    )
+    if rest:
+        words = "all other\ncombinations"
+        axis.text(columns - 1, (risks - 1) / 2, words, rotation=90, ha="center", va="center", fontsize=8)
     axis.set_xlim(-0.7, columns - 0.3)
     axis.set_ylim(risks - 0.5, -0.5)
     axis.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)

@@ -239,3 +239,34 @@ def test_result_plots(fit: CooccurrenceFit) -> None:
     from riskmodels.cooccurrence_result import CooccurrenceResult
 
     assert "How many risks" in words_on(CooccurrenceResult(replace(fit)).plot("curve"))
+
+
+def test_all_combinations_shown_leave_no_rest() -> None:
+    made = made_fit(2)
+    table = combination_estimates(made).estimates.table
+    assert OTHER not in set(table["combination"])
+    assert len(table) == 4
+    assert "all other" not in words_on(plot_upset(made))
+
+
+def test_no_combination_of_ten_children_is_not_shown() -> None:
+    truth = np.full((6, 32), 1 / 32)
+    few = fit_of(counts_of(truth, 5, children=30), noisy(truth))
+    with pytest.raises(GateError, match="10 children"):
+        plot_upset(few)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("risks", [2, 4])
+def test_words_stay_within_the_figure(kind: str, risks: int) -> None:
+    figure = plot_cooccurrence(made_fit(risks), kind)
+    figure.canvas.draw()
+    box = figure._suptitle.get_window_extent()
+    assert box.x1 <= figure.bbox.x1
+    assert box.x0 >= 0
+
+
+def test_many_risks_are_numbered_in_the_network() -> None:
+    truth = truth_of(6, 10)
+    figure = plot_network(fit_of(counts_of(truth, 10), noisy(truth, draws=150)), show_failed=True)
+    assert "10 Risk number 10" in " ".join(words_on(figure).split())
