@@ -16,9 +16,9 @@ from riskmodels.estimates.cooccurrence_measures import (
     SINGLE,
     NumberMeasureName,
     check_measure,
-    estimates_of,
     measure,
 )
+from riskmodels.estimates.cooccurrence_summaries import estimates_of
 from riskmodels.estimates.estimates import Estimates, label_columns, make_estimates
 from riskmodels.estimates.joint_domains import cells_of_counts
 from riskmodels.estimates.pair_measures import PAIR_MEASURES, PairMeasureName

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 
 from riskmodels.errors import InputError, Problem
-from riskmodels.estimates.cooccurrence_measures import Measured, estimates_of, measure
+from riskmodels.estimates.cooccurrence_measures import Measured, measure
+from riskmodels.estimates.cooccurrence_summaries import estimates_of
 from riskmodels.estimates.estimates import Estimates
 from riskmodels.estimates.quantities import difference, ratio
 from riskmodels.fit.cooccurrence_fit import CooccurrenceFit

@@ -18,12 +18,11 @@ from riskmodels.estimates.answered_tables import (
     direct_pair_columns,
     direct_share_columns,
 )
-from riskmodels.estimates.estimates import Estimates, make_estimates
 from riskmodels.estimates.joint_domains import JointDomains, JointDraws, joint_draws
 from riskmodels.estimates.pair_measures import PAIR_MEASURES, PairItems, PairMeasure, pair_items
 from riskmodels.fit.cooccurrence_fit import CooccurrenceFit
 from riskmodels.survey.population import PopulationFrame
-from riskmodels.vocabulary import COUNTRY, IntervalKind
+from riskmodels.vocabulary import COUNTRY
 
 FloatArray = npt.NDArray[np.float64]
 NumberMeasureName = Literal["any", "at least", "exactly", "mean"]
@@ -262,41 +261,3 @@ def _add_note(notes: npt.NDArray[np.object_], at: npt.NDArray[np.bool_], text: s
     for place in zip(*np.nonzero(at), strict=True):
         found[place] = "; ".join(part for part in (str(notes[place]), text) if part)
     return found
-
-
-def estimates_of(fit: CooccurrenceFit, found: Measured, *, probability: float, interval: IntervalKind) -> Estimates:
-    """Summarise a measure; rows where it does not exist are there, empty, with the reason in `note`.
-
-    Raises
-    ------
-    InputError
-        E195 where it exists nowhere.
-    """
-    exists = found.exists.ravel()
-    keep = np.flatnonzero(exists)
-    if not len(keep):
-        what, remedy = f"{found.quantity}: no pair of risks has it", "ask for risks that a child can have together"
-        raise InputError([Problem("E195", what, "risks", len(exists), remedy)], "co-occurrence")
-    labels, notes = found.labels, [str(note) for note in found.notes.ravel()]
-    draws = found.draws.reshape(*found.draws.shape[:2], -1)
-    made = make_estimates(
-        fit,
-        labels.iloc[keep],
-        draws[..., keep],
-        quantity=found.quantity,
-        unit=found.unit,
-        base=found.base,
-        probability=probability,
-        interval=interval,
-        direct=found.direct.iloc[keep],
-        notes=[notes[k] for k in keep],
-    )
-    if len(keep) == len(exists):
-        return made
-    table = made.table.set_index(pd.Index(keep)).reindex(range(len(exists)))
-    table[list(labels.columns)] = labels
-    for name in ("quantity", "unit", "base", "interval_kind", "probability"):
-        table[name] = made.table[name].iloc[0]
-    table[list(found.direct.columns)] = found.direct
-    table["note"] = notes
-    return replace(made, table=table, draws=draws)

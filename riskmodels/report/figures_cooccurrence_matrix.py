@@ -141,7 +141,7 @@ def _box(axis: Any, column: int, row: int, colour: Any, *, hatch: str = "") -> N
 
 def _words(row: Mapping[Any, Any], none: float | None, *, rare: bool, small: bool) -> tuple[str, str]:
     """Median and interval of a pair, or why there is none."""
-    if np.isnan(row["estimate"]):
+    if np.isnan(row["median"]):
         return ("cannot\nbe", "cannot\nbe") if NOTE_IMPOSSIBLE in str(row["note"]) else ("-", "-")
     if small:
         return "*", "*"

@@ -78,8 +78,8 @@ def plot_network(
     table, common = rows_within(made.table, groups), rows_within(single.table, groups)
     none = 0.0 if measure == "tetrachoric" else 1.0
     table = table.assign(place=pd.Series(pair_places(fit, table), index=table.index))
-    without = int(table["estimate"].isna().sum())
-    table = table.dropna(subset=["estimate"])
+    without = int(table["median"].isna().sum())
+    table = table.dropna(subset=["median"])
     shown = table[(table["low"] > none) | (table["high"] < none)]
     figure, axis = _pyplot().subplots(figsize=(9, 6.8), layout="constrained")
     size, rare = len(fit.counts.risks), rarely_seen(fit, groups)

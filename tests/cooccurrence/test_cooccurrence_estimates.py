@@ -17,9 +17,10 @@ from riskmodels.estimates.cooccurrence import children_estimates, number_estimat
 from riskmodels.estimates.cooccurrence_contrasts import contrast_cooccurrence
 from riskmodels.estimates.joint_domains import joint_domains
 from riskmodels.estimates.pair_measures import PAIR_MEASURES, pair_items
+from riskmodels.fit.weighting import weighted_quantile
 from riskmodels.survey.population import population_from_table
 from riskmodels.vocabulary import DIRECT_COLUMNS
-from tests.cooccurrence.made_fits import COUNTRIES, counts_of, fit_of, made_fit, noisy, truth_of
+from tests.cooccurrence.made_fits import COUNTRIES, counts_of, fit_of, loglinear, made_fit, noisy, truth_of
 
 
 def frame_of_children() -> object:
@@ -298,3 +299,31 @@ def test_gradients_are_those_of_differences(name: str) -> None:
         step[place] = 1e-6
         high, low = (scale(measure.value(*(tables + sign * step).T)) for sign in (1, -1))
         np.testing.assert_allclose(found[place], (high - low) / 2e-6, rtol=1e-5, atol=1e-8)
+
+
+def test_a_mean_that_a_few_draws_decide_is_not_reported() -> None:
+    """The share with all eight risks is known to a factor only: median and interval stay, and are those of the draws."""
+    truth = loglinear(np.full((6, 8), -2.8), np.full((6, 28), 0.1))
+    log = 0.6 * np.random.default_rng(4).normal(size=(4, 1000))
+    fit = fit_of(counts_of(truth, 8), noisy(truth, spread=0.4, draws=1000), weights=np.exp(log) / np.exp(log).sum())
+    found = number_estimates(fit, "at least")
+    table = found.table
+    blank = table["estimate"].isna()
+    assert found.passed
+    assert set(table.loc[blank, "how_many"]) <= {6, 7, 8}
+    assert blank.any()
+    assert table["note"].str.contains("read the median").tolist() == blank.tolist()
+    assert table.loc[blank, ["sd", "mcse"]].isna().all().all()
+    assert (table["pareto_k"] < 0.7).all()
+    for place in np.flatnonzero(blank):
+        logs = weighted_quantile(
+            np.log(found.draws[..., place].reshape(-1, 1)), fit.weights.ravel(), np.array([0.025, 0.5, 0.975])
+        )
+        own = table.iloc[place][["low", "median", "high"]].to_numpy(float)
+        np.testing.assert_allclose(np.log(own), logs[:, 0], atol=0.02)
+
+
+def test_draws_too_few_to_tell_are_not_passed_by_their_logarithm() -> None:
+    log = 3.0 * np.random.default_rng(4).normal(size=(4, 500))
+    fit = replace(made_fit(3), weights=np.exp(log) / np.exp(log).sum())
+    assert not number_estimates(fit, "any").passed

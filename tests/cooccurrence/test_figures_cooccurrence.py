@@ -270,3 +270,16 @@ def test_many_risks_are_numbered_in_the_network() -> None:
     truth = truth_of(6, 10)
     figure = plot_network(fit_of(counts_of(truth, 10), noisy(truth, draws=150)), show_failed=True)
     assert "10 Risk number 10" in " ".join(words_on(figure).split())
+
+
+def test_pairs_without_a_mean_are_drawn_by_their_median(fit: CooccurrenceFit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only rows without a median do not exist."""
+    from riskmodels.report import figures_cooccurrence_matrix as module
+
+    def without_mean(*args: Any, **settings: Any) -> Any:
+        made = pair_estimates(*args, **settings)
+        return replace(made, table=made.table.assign(estimate=np.nan))
+
+    expected = words_on(plot_matrix(fit))
+    monkeypatch.setattr(module, "pair_estimates", without_mean)
+    assert words_on(plot_matrix(fit)) == expected

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from riskmodels.estimates.cooccurrence import number_estimates, pair_estimates
 from riskmodels.estimates.cooccurrence_contrasts import contrast_cooccurrence
-from riskmodels.estimates.cooccurrence_measures import MEASURES, estimates_of, measure
+from riskmodels.estimates.cooccurrence_measures import MEASURES, measure
+from riskmodels.estimates.cooccurrence_summaries import estimates_of
 from riskmodels.report.tables_cooccurrence import cooccurrence_file, cooccurrence_table
 from tests.cooccurrence.made_fits import counts_of, fit_of, made_fit, noisy, truth_of
 
