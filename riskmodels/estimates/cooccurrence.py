@@ -157,7 +157,7 @@ def children_estimates(
     population
         Children per country or cell (taken as known) and the shares online with their standard errors.
     at_least
-        Numbers of risks, 1 to J; those above J are left out.
+        Numbers of risks, 1 to J; those above J, and those that declared impossible pairs rule out, are left out.
     by
         Factors to keep.
     seed
@@ -177,7 +177,8 @@ def children_estimates(
         E195 where `at_least` holds no number from 1 to J; E132, E185 as in `joint_domains`.
     """
     risks = len(fit.counts.risks)
-    steps = [k for k in at_least if 1 <= k <= risks]
+    exactly = fit.posterior["number"].transpose("chain", "draw", CELL, HOW_MANY).to_numpy()
+    steps = [k for k in at_least if 1 <= k <= risks and exactly[..., k:].max() > 0]
     if not steps:
         raise InputError(
             [Problem("E195", "no such number of risks", "at_least", len(at_least), f"give numbers from 1 to {risks}")],
@@ -185,9 +186,9 @@ def children_estimates(
         )
     cells = cells_of_counts(fit.counts)
     stream = [fit.sampler.seed if seed is None else seed, STREAM_OF_SHARES]
-    labels, draws, notes = _children(fit, cells, steps, by, population, stream)
+    labels, draws, notes = _children(exactly, cells, steps, by, population, stream)
     if list(by) == [COUNTRY] and len(cells.factor(COUNTRY)) > 1:
-        total, sums, of_total = _children(fit, cells, steps, (), population, stream)
+        total, sums, of_total = _children(exactly, cells, steps, (), population, stream)
         total = total.assign(**{name: ALL_COUNTRIES if name == COUNTRY else "ALL" for name in labels.columns[:-1]})
         labels, draws = pd.concat([labels, total[labels.columns]]), np.concatenate([draws, sums], axis=-1)
         notes += of_total
@@ -205,7 +206,7 @@ def children_estimates(
 
 
 def _children(
-    fit: CooccurrenceFit,
+    exactly: FloatArray,
     cells: Cells,
     at_least: Sequence[int],
     by: Sequence[str],
@@ -213,7 +214,6 @@ def _children(
     stream: Sequence[int],
 ) -> tuple[pd.DataFrame, FloatArray, list[str]]:
     """Children of every domain with at least so many risks: labels, draws (chain, draw, row) and notes."""
-    exactly = fit.posterior["number"].transpose("chain", "draw", CELL, HOW_MANY).to_numpy()
     frames: list[pd.DataFrame] = []
     parts: list[FloatArray] = []
     notes: list[str] = []

@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from riskmodels.design.joint_counts import UNKNOWN
+from riskmodels.design.joint_counts import UNKNOWN, JointCounts
 from riskmodels.errors import GateError
 from riskmodels.estimates.answered_tables import AnsweredAverages, children_per_pattern, sum_patterns
 from riskmodels.estimates.estimates import Estimates, make_estimates
 from riskmodels.estimates.joint_domains import joint_domains
 from riskmodels.fit.cooccurrence_fit import CooccurrenceFit
+from riskmodels.models.joint_margins import has_risk
 from riskmodels.survey.population import PopulationFrame
 from riskmodels.vocabulary import DEFAULT_INTERVAL, DEFAULT_PROBABILITY, IntervalKind
 
@@ -64,6 +65,15 @@ def _pattern_draws(fit: CooccurrenceFit, share: FloatArray, patterns: IntArray, 
         for start in range(0, len(positions), each)
     ]
     return np.concatenate(parts)
+
+
+def _possible(counts: JointCounts) -> int:
+    """Number of combinations that no declared impossible pair rules out."""
+    has = has_risk(len(counts.risks)).astype(bool)
+    ruled_out = np.zeros(len(has), dtype=bool)
+    for first, second in counts.impossible:
+        ruled_out |= has[:, first] & has[:, second]
+    return int((~ruled_out).sum())
 
 
 def _shown(children: FloatArray, top: int) -> IntArray:
@@ -127,7 +137,7 @@ def combination_estimates(
         )
     thinned, positions = _thinned(fit)
     model = _pattern_draws(fit, where.shares[place], patterns, positions.ravel()).reshape(*positions.shape, -1)
-    rest = len(patterns) < 2**risks
+    rest = len(patterns) < _possible(counts)
     draws = np.concatenate([model, 1 - model.sum(axis=-1, keepdims=True)], axis=-1) if rest else model
     averages = AnsweredAverages(where, sum_patterns(counts, complete[:, None].astype(float)))
     observed = averages.average(averages.of_cell(sum_patterns(counts, (number[:, None] == patterns).astype(float))))[
@@ -136,7 +146,9 @@ def combination_estimates(
     members = ((patterns[:, None] >> np.arange(risks)) & 1).astype(bool)
     labels = [" + ".join(np.array(counts.risks.labels)[own]) if own.any() else NONE for own in members]
     whom = {name: where.labels[name].iloc[place] for name in where.labels}
-    direct = pd.DataFrame({"n": where.n[place], "direct": [*observed, *([1 - observed.sum()] if rest else [])]})
+    direct = pd.DataFrame(
+        {"n": where.n[place], "direct": [*observed, *([max(0.0, 1 - observed.sum())] if rest else [])]}
+    )
     made = make_estimates(
         thinned,
         pd.DataFrame({**whom, "combination": [*labels, *([OTHER] if rest else [])]}),

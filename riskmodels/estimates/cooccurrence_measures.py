@@ -39,6 +39,7 @@ MEASURES = (SINGLE, *NUMBER_MEASURES, *PAIR_MEASURES)
 
 RISK_COLUMN, OTHER_COLUMN, HOW_MANY_COLUMN = "risk", "other_risk", "how_many"
 NOTE_IMPOSSIBLE = "declared impossible: no child can have both"
+NOTE_TOO_MANY = "pairs are declared impossible: no child can have so many"
 NOTE_EMPTY = "one of the two risks never comes without (or with) the other here: no such figure exists"
 NOTE_NOT_ANSWERED = "nobody here answered both questions: the model's figure alone, borrowed from other groups"
 NOTE_ONE_WORLD = "all countries as one: that a country has more of both risks counts as coming together too"
@@ -187,7 +188,9 @@ def _of_number(draws: JointDraws, name: str, probability: float) -> Measured:
     direct = direct_share_columns(draws.where, probability, known, holds.astype(float))
     items = pd.DataFrame(index=range(1)) if name == "any" else pd.DataFrame({HOW_MANY_COLUMN: steps})
     values = (draws.number if name == "exactly" else draws.at_least)[..., steps]
-    return _measured(draws, items, values, direct, NUMBER_MEASURES[name])
+    found = _measured(draws, items, values, direct, NUMBER_MEASURES[name])
+    possible = values.max(axis=(0, 1)) > 0
+    return replace(found, exists=possible, notes=_add_note(found.notes, ~possible, NOTE_TOO_MANY))
 
 
 def _of_pairs(fit: CooccurrenceFit, draws: JointDraws, measure: PairMeasure, probability: float) -> Measured:

@@ -111,7 +111,7 @@ def _curve(axis: Any, part: pd.DataFrame) -> None:
     middle, low, high, direct = (100 * part[name].to_numpy(float) for name in ("median", "low", "high", "direct"))
     axis.fill_between(steps, low, high, color=MODEL, alpha=0.22, lw=0, zorder=2)
     axis.plot(steps, middle, "o-", color=MODEL, ms=3.5, lw=1.6, zorder=3, label="model, with interval")
-    row = part[part[HOW_MANY_COLUMN] == min(NAMED, len(part))].iloc[0]
+    row = part[(part[HOW_MANY_COLUMN] <= NAMED) & part["median"].notna()].iloc[-1]
     number = f"{row[HOW_MANY_COLUMN]:.0f} or more: {100 * row['median']:.1f} %"
     ends = f"({100 * row['low']:.1f} to {100 * row['high']:.1f})"
     axis.text(0.97, 0.95, f"{number}\n{ends}", transform=axis.transAxes, ha="right", va="top", fontsize=8)

@@ -327,3 +327,25 @@ def test_draws_too_few_to_tell_are_not_passed_by_their_logarithm() -> None:
     log = 3.0 * np.random.default_rng(4).normal(size=(4, 500))
     fit = replace(made_fit(3), weights=np.exp(log) / np.exp(log).sum())
     assert not number_estimates(fit, "any").passed
+
+
+def test_numbers_of_risks_that_impossible_pairs_rule_out() -> None:
+    """Of three risks of which two exclude each other, nobody has all three."""
+    truth = truth_of(6, 3)
+    truth[:, [3, 7]] = 0
+    truth /= truth.sum(axis=1, keepdims=True)
+    fit = fit_of(counts_of(truth, 3, impossible=((0, 1),)), noisy(truth))
+    for name, empty in (("at least", [False, False, True]), ("exactly", [False, False, False, True])):
+        found = number_estimates(fit, name, [])  # type: ignore[arg-type]
+        assert found.passed
+        assert found.table["median"].isna().tolist() == empty
+        assert found.table["note"].str.contains("no child can have so many").tolist() == empty
+    children = children_estimates(fit, frame_of_children(), (1, 2, 3))  # type: ignore[arg-type]
+    assert children.passed
+    assert set(children.table["how_many"]) == {1, 2}
+    contrast = contrast_cooccurrence(fit, "group", reference="others", of="at least", contrast="ratio")
+    assert contrast.table["median"].isna().tolist() == [False, False, True]
+    result = CooccurrenceResult(fit)
+    assert result.plot("curve") is not None
+    assert "together" not in " ".join(result.combinations().table["combination"])  # all six possible ones are shown
+    assert len(result.combinations()) == 6
