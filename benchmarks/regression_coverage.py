@@ -49,6 +49,7 @@ CERTIFIES = (
     "fit/design_effects_pooled.py",
     "fit/laplace",
     "fit/regression.py",
+    "fit/tailed_proposal.py",
     "models/latent_regression.py",
     "models/regression_design.py",
 )

@@ -17,7 +17,8 @@ countries for every ``u_c``.
 
 *The meat* is ``K = sum_c A_c' J_c A_c + P``, with ``J_c`` the design-based covariance of the country's score (PSUs
 within strata, replicate weights, or children), by the linearised jackknife: scores of PSUs that drew the estimate
-towards themselves are read as a step from the estimate without them (`design.score_covariance`). ``P`` belongs in it: the estimate solves ``score - P theta = 0``, hence
+towards themselves are read as a step from the estimate without them (`design.score_covariance`). ``P`` belongs in
+it: the estimate solves ``score - P theta = 0``, hence
 ``estimate - theta = H^-1 (score - P theta)``, where the score has covariance J and ``P theta`` has covariance P, since
 country effects are themselves drawn from their distribution. Leaving P out (the sandwich as it is used for global
 parameters) takes shrinkage for precision, and intervals of small countries collapse. With one coefficient, the variance
