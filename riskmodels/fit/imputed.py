@@ -326,8 +326,8 @@ def impute_and_fit(
     sampler = sampler or SamplerSpec()
     count = imputations if isinstance(imputations, int) else len(imputations)
     problems = []
-    if spec.outcome not in codebook.indicators and spec.outcome in codebook.variables:
-        what, remedy = "imputation covers yes/no outcomes only", "use an indicator"
+    if design_adjust and spec.outcome not in codebook.indicators and spec.outcome in codebook.variables:
+        what, remedy = "the adjustment for the design covers yes/no outcomes only", "use an indicator"
         problems.append(Problem("E195", what, spec.outcome, 1, remedy))
     if count < 2:
         problems.append(Problem("E195", "fewer than 2 imputations", "imputations", 1, f"use {IMPUTATIONS}"))
