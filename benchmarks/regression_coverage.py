@@ -18,6 +18,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,11 +43,13 @@ CERTIFIES = (
     "design/direct",
     "design/regression_clusters.py",
     "design/regression_rows.py",
+    "design/score_covariance.py",
     "estimates/regression.py",
     "fit/design_adjustment.py",
     "fit/design_effects_pooled.py",
     "fit/laplace",
     "fit/regression.py",
+    "fit/tailed_proposal.py",
     "models/latent_regression.py",
     "models/regression_design.py",
 )
@@ -105,7 +108,9 @@ def simulate(seed: int, clustered: bool) -> tuple[pd.DataFrame, np.ndarray]:
         effect = bridge(rng, shape)  # a class of one's own
     yes = rng.uniform(size=shape) < special.expit(marginal / ATTENUATION + effect)
     answers = np.where(yes, 1.0, 0.75) if clustered else np.ones(shape)
-    weight = np.exp(0.25 * rng.normal(size=shape)) / (chance * answers) if clustered else np.ones(shape)
+    # 25 children who answer are sought, so a child is the likelier reached the more rarely its class answers.
+    reached = chance * answers / answers.mean(axis=-1, keepdims=True)
+    weight = np.exp(0.25 * rng.normal(size=shape)) / reached if clustered else np.ones(shape)
     taken = first_accepted(rng, answers, CHILDREN)
     psu = np.arange(COUNTRIES * CLASSES).reshape(COUNTRIES, CLASSES, 1)
     columns = {"girl": girl, "age": age, "yes": yes, "weight": weight}
@@ -169,16 +174,17 @@ def survey(seed: int) -> dict[str, object]:
         )
 
     found: dict[str, object] = {}
+    laplace = replace(LAPLACE, seed=seed)  # one seed for all surveys would be one Monte Carlo error, shared by all
     for clustered in (True, False):
         frame, deviation = simulate(seed, clustered)
         source, book = source_from_frame(frame), codebook(clustered)
         rows = regression_rows(book, source, "affected", ["gender", "age"])
         if not clustered:
-            found["plain"] = found_by(fit_regression(rows, spec_of("none"), LAPLACE), deviation)
+            found["plain"] = found_by(fit_regression(rows, spec_of("none"), laplace), deviation)
             continue
-        pseudo = fit_regression(rows, spec_of("pseudo"), LAPLACE)
+        pseudo = fit_regression(rows, spec_of("pseudo"), laplace)
         adjusted = design_adjusted(pseudo, regression_clusters(book, source, "affected", rows))
-        effective = fit_regression(rows, spec_of("effective"), LAPLACE)
+        effective = fit_regression(rows, spec_of("effective"), laplace)
         fits = {"unadjusted": pseudo, "adjusted": adjusted, "effective": effective}
         found |= {name: found_by(fit, deviation) for name, fit in fits.items()}
         found["design effect"] = float(rows.design_effect.mean())

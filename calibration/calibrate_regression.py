@@ -29,6 +29,7 @@ from riskmodels.survey.factors import Factor
 
 CERTIFIES = (
     *calibrate.CERTIFIES,
+    "fit/tailed_proposal.py",
     "design/ordered_outcome.py",
     "models/latent_regression.py",
     "models/regression.py",

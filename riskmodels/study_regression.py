@@ -77,6 +77,7 @@ class RegressionVerbs:
         model: str | RegressionSpec,
         imputations: int | Sequence[pd.DataFrame] = IMPUTATIONS,
         *,
+        design_adjust: bool = False,
         sampler: SamplerSpec | None = None,
         progress: Progress = no_progress,
     ) -> PooledRegressionFit:
@@ -88,6 +89,8 @@ class RegressionVerbs:
             As in `regression`.
         imputations
             How many sets to draw; or completed copies of the survey made elsewhere.
+        design_adjust
+            Adjust every fit, with ``weights="pseudo"``, for clusters, strata and unequal weights before pooling.
 
         Returns
         -------
@@ -97,7 +100,13 @@ class RegressionVerbs:
         """
         spec = self._spec(model)
         return impute_and_fit(
-            self._codebook, self.survey.source, spec, imputations=imputations, sampler=sampler, progress=progress
+            self._codebook,
+            self.survey.source,
+            spec,
+            imputations=imputations,
+            design_adjust=design_adjust,
+            sampler=sampler,
+            progress=progress,
         )
 
     def compare(

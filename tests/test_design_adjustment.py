@@ -13,8 +13,9 @@ from scipy import special
 
 import riskmodels as rm
 from riskmodels.design.direct import ReplicateWeights, direct_total
-from riskmodels.design.regression_clusters import RegressionClusters, regression_clusters, score_covariance
+from riskmodels.design.regression_clusters import RegressionClusters, regression_clusters
 from riskmodels.design.regression_rows import regression_rows
+from riskmodels.design.score_covariance import score_covariance
 from riskmodels.fit.design_adjustment import (
     curvature,
     design_adjusted,

@@ -7,12 +7,13 @@ through `regression_rows` like the survey itself, so denominators, design effect
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from riskmodels.design.coding import MISSING_CODE, PSU, STRATUM, WEIGHT
 from riskmodels.design.missing_predictors import KIND_OF, MissingPredictors, coded_children, why_missing
+from riskmodels.design.regression_clusters import RegressionClusters, regression_clusters
 from riskmodels.design.regression_notes import notes_on_the_asked
 from riskmodels.design.regression_rows import RegressionRows, regression_rows
 from riskmodels.design.survey_factors import country_factor
@@ -20,6 +21,7 @@ from riskmodels.errors import Problem, raise_if_stopping
 from riskmodels.survey.codebook.records import Answers, Codebook, DesignColumns, Variable
 from riskmodels.survey.imputation import Drawn, completed
 from riskmodels.survey.readers import source_from_frame
+from riskmodels.survey.source import SourceTable
 from riskmodels.vocabulary import COUNTRY, MISSING_KINDS
 
 
@@ -66,7 +68,33 @@ def _codebook_of_codes(codebook: Codebook, coded: pd.DataFrame, outcome: str, pr
     )
 
 
+@dataclass(frozen=True, eq=False)
+class CompletedSet:
+    """A completed set collapsed, and what it is read from.
+
+    Parameters
+    ----------
+    rows
+        Its rows of the regression.
+    codebook, source
+        The completed survey.
+    """
+
+    rows: RegressionRows
+    codebook: Codebook
+    source: SourceTable
+
+    def clusters(self, outcome: str) -> RegressionClusters:
+        """Its children per PSU or replicate, for the adjustment for the sampling design."""
+        return regression_clusters(self.codebook, self.source, outcome, self.rows)
+
+
 def rows_of_drawn(codebook: Codebook, missing: MissingPredictors, sets: Iterable[Drawn]) -> tuple[RegressionRows, ...]:
+    """Rows of `sets_of_drawn`."""
+    return tuple(one.rows for one in sets_of_drawn(codebook, missing, sets))
+
+
+def sets_of_drawn(codebook: Codebook, missing: MissingPredictors, sets: Iterable[Drawn]) -> tuple[CompletedSet, ...]:
     """Collapse completed sets to the rows of the regression.
 
     Parameters
@@ -89,13 +117,21 @@ def rows_of_drawn(codebook: Codebook, missing: MissingPredictors, sets: Iterable
             columns[name][missing.inside] = whole[name]
         source = source_from_frame(plain.assign(**columns), columns=reader.columns())
         rows = regression_rows(reader, source, missing.outcome, missing.predictors, base=missing.base)
-        found.append(replace(rows, notes=notes_on_the_asked(codebook, missing.outcome)))
+        rows = replace(rows, notes=notes_on_the_asked(codebook, missing.outcome))
+        found.append(CompletedSet(rows, reader, source))
     return tuple(found)
 
 
 def rows_of_completed(
     codebook: Codebook, missing: MissingPredictors, frames: Sequence[pd.DataFrame]
 ) -> tuple[RegressionRows, ...]:
+    """Rows of `sets_of_completed`."""
+    return tuple(one.rows for one in sets_of_completed(codebook, missing, frames))
+
+
+def sets_of_completed(
+    codebook: Codebook, missing: MissingPredictors, frames: Sequence[pd.DataFrame]
+) -> tuple[CompletedSet, ...]:
     """Collapse completed sets that the user made elsewhere.
 
     Parameters
@@ -121,9 +157,8 @@ def rows_of_completed(
         problems += _differences(codebook, missing, coded, number)
         found.append(source)
     raise_if_stopping(problems, "imputations")
-    return tuple(
-        regression_rows(codebook, source, missing.outcome, missing.predictors, base=missing.base) for source in found
-    )
+    rows = (regression_rows(codebook, one, missing.outcome, missing.predictors, base=missing.base) for one in found)
+    return tuple(CompletedSet(own, codebook, source) for own, source in zip(rows, found, strict=True))
 
 
 def _differences(codebook: Codebook, missing: MissingPredictors, coded: pd.DataFrame, number: int) -> list[Problem]:

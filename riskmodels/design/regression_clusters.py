@@ -19,7 +19,7 @@ from scipy import sparse
 
 from riskmodels.design.coding import PSU, STRATUM, WEIGHT, coded_select, quoted
 from riskmodels.design.collapse import base_codes, not_fielded_in
-from riskmodels.design.direct import ReplicateWeights, taylor
+from riskmodels.design.direct import ReplicateWeights
 from riskmodels.design.direct.replicates import check_replicates, factors, replicate_rank
 from riskmodels.design.direct.units import Strata, check_labels, locate_strata, locate_units, settle
 from riskmodels.design.regression_rows import RegressionRows
@@ -118,7 +118,7 @@ def regression_clusters(
     Returns
     -------
     RegressionClusters
-        For `score_covariance` and `fit.design_adjustment.design_adjusted`; read `units` to see what the codebook
+        For `score_covariance.score_covariance` and `fit.design_adjustment.design_adjusted`; read `units` to see what the codebook
         declares, and `degrees` for how much each country says about its sampling error.
 
     Raises
@@ -290,82 +290,3 @@ def _of_replicates(codebook: Codebook, table: pd.DataFrame, outcome: str, rows: 
         factor=overall * each,
         degrees=np.array(degrees, dtype=float),
     )
-
-
-def score_covariance(
-    clusters: RegressionClusters, country: IntArray, design: FloatArray, share: FloatArray
-) -> FloatArray:
-    """Design-based covariance of each country's score, the weighted sum of ``(y - p) x`` over its children.
-
-    Parameters
-    ----------
-    clusters
-        From `regression_clusters`.
-    country
-        Country of every row of the regression.
-    design
-        Design matrix, shape (rows, coefficients).
-    share
-        Share affected that the coefficients imply, per row.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (countries, coefficients, coefficients), in the units of the pseudo-information ``sum w p (1 - p) x x'``:
-        equal to it, on average, for children drawn one by one with equal weights.
-
-    Raises
-    ------
-    InputError
-        E121 where the policy ``"average"`` finds no stratum with two PSUs that hold such children.
-
-    References
-    ----------
-    Binder 1983, International Statistical Review 51, 279-292.
-    """
-    if clusters.units == "replicates":
-        change_yes = clusters.yes - clusters.full_yes[:, None]
-        change_other = clusters.other - clusters.full_other[:, None]
-        residual = change_yes * (1 - share)[:, None] - change_other * share[:, None]
-        scores = np.zeros((clusters.countries, design.shape[1], residual.shape[1]))
-        np.add.at(scores, country, design[:, :, None] * residual[:, None, :])
-        return np.asarray(np.einsum("cir,r,cjr->cij", scores, clusters.factor, scores))
-    p = share[clusters.row]
-    residual = clusters.yes * (1 - p) - clusters.other * p
-    size = len(clusters.stratum)
-    collect = sparse.csr_matrix((residual, (clusters.unit, clusters.row)), shape=(size, clusters.rows))
-    z = np.asarray(collect @ design)
-    held = np.bincount(clusters.unit, minlength=size) > 0
-    found = np.stack([_of_country(clusters, number, z, held, design, p) for number in range(clusters.countries)])
-    if not np.isfinite(found).all():
-        remedy = "choose lonely_psu: centred (cautious), or merge"
-        lost = int((~np.isfinite(found)).any(axis=(1, 2)).sum())
-        what = "countries in which every stratum with such children holds one PSU"
-        raise InputError([Problem("E121", what, "lonely_psu", lost, remedy)], "design adjustment")
-    return found
-
-
-def _of_country(
-    clusters: RegressionClusters,
-    number: int,
-    z: FloatArray,
-    held: npt.NDArray[np.bool_],
-    design: FloatArray,
-    p: FloatArray,
-) -> FloatArray:
-    """One country's covariance: strata of other countries left out."""
-    all_strata = clusters.strata
-    own = all_strata.country == number
-    place = np.cumsum(own) - 1
-    names = tuple(name for name, inside in zip(all_strata.names, own, strict=True) if inside)
-    strata = Strata(np.zeros(int(own.sum()), dtype=np.int64), all_strata.psus[own], names, all_strata.lonely_psu)
-    at = own[clusters.stratum]
-    wide = np.repeat(held[at][:, None], z.shape[1], axis=1)
-    if clusters.units == "PSUs":
-        return taylor.covariance_of_units(strata, place[clusters.stratum[at]], z[at], wide)
-    entry = own[clusters.unit]
-    x, q = design[clusters.row[entry]], p[entry]
-    squares = clusters.yes_squared[entry] * (1 - q) ** 2 + clusters.other_squared[entry] * q**2
-    products = np.zeros((len(strata), x.shape[1], x.shape[1]))
-    np.add.at(products, place[clusters.unit[entry]], squares[:, None, None] * x[:, :, None] * x[:, None, :])
-    return taylor.covariance_of_sums(strata, z[at], products, wide)

@@ -16,7 +16,9 @@ coefficients), so adjusted intervals of countries err to the cautious side; ``we
 countries for every ``u_c``.
 
 *The meat* is ``K = sum_c A_c' J_c A_c + P``, with ``J_c`` the design-based covariance of the country's score (PSUs
-within strata, replicate weights, or children). ``P`` belongs in it: the estimate solves ``score - P theta = 0``, hence
+within strata, replicate weights, or children), by the linearised jackknife: scores of PSUs that drew the estimate
+towards themselves are read as a step from the estimate without them (`design.score_covariance`). ``P`` belongs in
+it: the estimate solves ``score - P theta = 0``, hence
 ``estimate - theta = H^-1 (score - P theta)``, where the score has covariance J and ``P theta`` has covariance P, since
 country effects are themselves drawn from their distribution. Leaving P out (the sandwich as it is used for global
 parameters) takes shrinkage for precision, and intervals of small countries collapse. With one coefficient, the variance
@@ -35,7 +37,8 @@ References
 ----------
 Williams & Savitsky 2021, International Statistical Review 89, 72-107 (the map for global parameters); Williams,
 McGuire & Savitsky, arXiv 2510.09401 (multi-level models need country effects adjusted with care); Ribatet, Cooley &
-Davison 2012, Statistica Sinica 22, 813-845. The meat with P and the pooling of design effects are derived above.
+Davison 2012, Statistica Sinica 22, 813-845; Yung & Rao 1996, Survey Methodology 22, 23-31 (linearised jackknife). The
+meat with P and the pooling of design effects are derived above.
 """
 
 from __future__ import annotations
@@ -47,8 +50,9 @@ import numpy.typing as npt
 import xarray as xr
 from scipy import linalg, special
 
-from riskmodels.design.regression_clusters import RegressionClusters, score_covariance
+from riskmodels.design.regression_clusters import RegressionClusters
 from riskmodels.design.regression_rows import refuse_ordered
+from riskmodels.design.score_covariance import score_covariance
 from riskmodels.errors import InputError, Problem
 from riskmodels.fit.checks import CheckResult, check_convergence, check_weighted
 from riskmodels.fit.design_effects_pooled import information_root, pooled_design_effects
@@ -67,6 +71,7 @@ ADJUSTMENT_CODE = (
     "fit/design_adjustment.py",
     "fit/design_effects_pooled.py",
     "design/regression_clusters.py",
+    "design/score_covariance.py",
     "design/direct",
     "design/sampling.py",
 )
@@ -162,19 +167,30 @@ def curvature(fit: RegressionFit, clusters: RegressionClusters) -> Curvature:
     information = np.zeros((countries, size, size))
     worth = rows.weight * share * (1 - share)
     np.add.at(information, rows.country, worth[:, None, None] * shared[:, :, None] * shared[:, None, :])
-    effects = pooled_design_effects(
-        information, score_covariance(clusters, rows.country, shared, share), clusters.degrees
-    )
-    root, _ = information_root(information)
-    meat = root @ effects @ np.swapaxes(root, -1, -2)
     prior = np.zeros((len(mean), len(mean)))
     prior[:size, :size] = _shared_precision(fit, shared, mean[:size])
     if place:
         precision = np.linalg.inv(_spread(fit, weights))
         prior[size:, size:] = np.kron(np.eye(countries), precision)
-    return Curvature(
-        _assembled(root @ np.swapaxes(root, -1, -2), place) + prior, _assembled(meat, place) + prior, effects
-    )
+    root, _ = information_root(information)
+    turned = np.swapaxes(root, -1, -2)
+    bread = _assembled(root @ turned, place) + prior
+    own = _of_countries(np.linalg.inv(bread), countries, size, place)
+    scores = score_covariance(clusters, rows.country, shared, share, own)
+    effects = pooled_design_effects(information, scores, clusters.degrees)
+    return Curvature(bread, _assembled(root @ effects @ turned, place) + prior, effects)
+
+
+def _of_countries(covariance: FloatArray, countries: int, size: int, place: list[int]) -> FloatArray:
+    """Covariance ``A_c V A_c'`` of every country's own coefficients, shape (countries, size, size)."""
+    varying = len(place)
+    found = np.zeros((countries, size, size))
+    for number in range(countries):
+        choose = np.zeros((size, len(covariance)))
+        choose[:, :size] = np.eye(size)
+        choose[place, size + number * varying + np.arange(varying)] = 1.0
+        found[number] = choose @ covariance @ choose.T
+    return found
 
 
 def _assembled(parts: FloatArray, place: list[int]) -> FloatArray:

@@ -12,10 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from riskmodels.design.completed_rows import rows_of_completed, rows_of_drawn
+from riskmodels.design.completed_rows import CompletedSet, sets_of_completed, sets_of_drawn
 from riskmodels.design.missing_predictors import missing_predictors
+from riskmodels.design.regression_clusters import RegressionClusters, regression_clusters
 from riskmodels.design.regression_rows import RegressionRows, regression_rows
 from riskmodels.errors import InputError, Problem, raise_if_stopping
+from riskmodels.fit.design_adjustment import design_adjusted
 from riskmodels.fit.pooling import equal_mixture, missing_information, worst_checks
 from riskmodels.fit.posterior import CheckedPosterior
 from riskmodels.fit.regression import RegressionFit, fit_regression
@@ -158,7 +160,9 @@ def pool_fits(
         raise InputError([Problem("E195", "no completed set", "imputations", 0, "give at least 2")], "imputations")
     posterior, weights = _joined(fits)
     engines = sorted({fit.engine for fit in fits})
-    told = dict.fromkeys(note for fit in fits for note in fit.notes)
+    told: dict[tuple[str, str], Problem] = {}
+    for note in (note for fit in fits for note in fit.notes):
+        told.setdefault((note.code, note.where), note)  # sets differ in figures, not in what a reader must know
     few = _few_imputations(fits) if len(fits) > 1 else []
     return PooledRegressionFit(
         spec=fits[0].spec,
@@ -170,21 +174,32 @@ def pool_fits(
         checks=worst_checks([fit.checks for fit in fits]),
         fingerprint=_fingerprint(fits, sampler),
         seconds=sum(fit.seconds for fit in fits) if seconds is None else seconds,
-        notes=(*notes, *told, *few),
+        notes=(*notes, *told.values(), *few),
         weights=weights,
         engine=" and ".join(engines),
         engine_reason=f"{len(fits)} imputations, {weights.size:,} weighted draws",
     )
 
 
+def _fit_one(
+    rows: RegressionRows, spec: RegressionSpec, sampler: SamplerSpec, clusters: RegressionClusters | None
+) -> RegressionFit:
+    fit = fit_regression(rows, spec, sampler)
+    return fit if clusters is None else design_adjusted(fit, clusters)
+
+
 def _fit_each(
-    rows: Sequence[RegressionRows], spec: RegressionSpec, sampler: SamplerSpec, workers: int
+    rows: Sequence[RegressionRows],
+    spec: RegressionSpec,
+    sampler: SamplerSpec,
+    clusters: Sequence[RegressionClusters | None],
+    workers: int,
 ) -> Iterator[RegressionFit]:
     from joblib import Parallel, delayed
 
     jobs = (
-        delayed(fit_regression)(own, spec, replace(sampler, seed=sampler.seed + number))
-        for number, own in enumerate(rows)
+        delayed(_fit_one)(own, spec, replace(sampler, seed=sampler.seed + number), its)
+        for number, (own, its) in enumerate(zip(rows, clusters, strict=True))
     )
     return iter(Parallel(n_jobs=workers, return_as="generator")(jobs))
 
@@ -194,6 +209,7 @@ def fit_imputed(
     spec: RegressionSpec,
     sampler: SamplerSpec | None = None,
     *,
+    clusters: Sequence[RegressionClusters] | None = None,
     workers: int = 1,
     progress: Progress = no_progress,
 ) -> PooledRegressionFit:
@@ -205,6 +221,8 @@ def fit_imputed(
         One per completed set.
     spec, sampler
         As in `fit_regression`; set k is drawn with the seed plus k.
+    clusters
+        Children of every set per PSU or replicate: each fit is adjusted for the sampling design, then they are pooled.
     workers
         Processes side by side.
     progress
@@ -223,19 +241,21 @@ def fit_imputed(
     sampler = sampler or SamplerSpec()
     started = time.perf_counter()
     fits: list[RegressionFit] = []
-    for fit in _fit_each(rows, spec, sampler, workers):
+    each = [None] * len(rows) if clusters is None else list(clusters)
+    for fit in _fit_each(rows, spec, sampler, each, workers):
         fits.append(fit)
         progress("fitting imputations", len(fits), len(rows))
     return pool_fits(fits, sampler, seconds=time.perf_counter() - started)
 
 
 def _complete_case(
-    codebook: Codebook, source: SourceTable, spec: RegressionSpec, sampler: SamplerSpec
+    codebook: Codebook, source: SourceTable, spec: RegressionSpec, sampler: SamplerSpec, design_adjust: bool
 ) -> tuple[RegressionFit | None, list[Problem]]:
     """The fit to complete cases; a note with the codes of what forbids it where it cannot be made."""
     try:
         rows = regression_rows(codebook, source, spec.outcome, spec.predictors, base=spec.base)
-        return fit_regression(rows, spec, sampler), []
+        clusters = regression_clusters(codebook, source, spec.outcome, rows) if design_adjust else None
+        return _fit_one(rows, spec, sampler, clusters), []
     except InputError as error:
         codes = ", ".join(sorted({problem.code for problem in error.problems if problem.stops}))
         what = f"complete cases alone cannot be fitted ({codes}): no figure stands beside the imputed ones"
@@ -250,6 +270,7 @@ def impute_and_fit(
     imputations: int | Sequence[pd.DataFrame] = IMPUTATIONS,
     auxiliary: Sequence[str] = (),
     cycles: int = CYCLES,
+    design_adjust: bool = False,
     seed: int | None = None,
     sampler: SamplerSpec | None = None,
     workers: int = 1,
@@ -269,6 +290,9 @@ def impute_and_fit(
         Variables that are no predictors but help to fill gaps.
     cycles
         Rounds of each chain.
+    design_adjust
+        Adjust every fit, which must have ``weights="pseudo"``, for the sampling design, then pool: the covariance within
+        sets is that of the design, the covariance between sets is added by pooling (Rubin 1987, chapter 3).
     seed
         Seed of the imputations; the sampler's where None.
     sampler, workers, progress
@@ -302,13 +326,16 @@ def impute_and_fit(
     sampler = sampler or SamplerSpec()
     count = imputations if isinstance(imputations, int) else len(imputations)
     problems = []
-    if spec.outcome not in codebook.indicators and spec.outcome in codebook.variables:
-        what, remedy = "imputation covers yes/no outcomes only", "use an indicator"
+    if design_adjust and spec.outcome not in codebook.indicators and spec.outcome in codebook.variables:
+        what, remedy = "the adjustment for the design covers yes/no outcomes only", "use an indicator"
         problems.append(Problem("E195", what, spec.outcome, 1, remedy))
     if count < 2:
         problems.append(Problem("E195", "fewer than 2 imputations", "imputations", 1, f"use {IMPUTATIONS}"))
     if cycles < 1:
         problems.append(Problem("E195", "fewer than 1 cycle", "cycles", 1, f"use {CYCLES}"))
+    if design_adjust and spec.weights != "pseudo":
+        what, remedy = f"weights={spec.weights!r} cannot be adjusted for the design", 'fit with weights="pseudo"'
+        problems.append(Problem("E195", what, "weights", 1, remedy))
     raise_if_stopping(problems, "imputations")
     started = time.perf_counter()
     missing = missing_predictors(codebook, source, spec.outcome, spec.terms, base=spec.base, auxiliary=auxiliary)
@@ -316,11 +343,13 @@ def impute_and_fit(
         needed = count if any(name in missing.predictors for name in missing.answers.incomplete) else 1
         chosen = sampler.seed if seed is None else seed
         sets = draw_sets(missing.answers, needed, seed=chosen, cycles=cycles, workers=workers, progress=progress)
-        rows = rows_of_drawn(codebook, missing, sets)
+        found: tuple[CompletedSet, ...] = sets_of_drawn(codebook, missing, sets)
     else:
-        rows = rows_of_completed(codebook, missing, imputations)
-    pooled = fit_imputed(rows, spec, sampler, workers=workers, progress=progress)
-    complete, told = _complete_case(codebook, source, spec, sampler)
+        found = sets_of_completed(codebook, missing, imputations)
+    clusters = [one.clusters(spec.outcome) for one in found] if design_adjust else None
+    rows = [one.rows for one in found]
+    pooled = fit_imputed(rows, spec, sampler, clusters=clusters, workers=workers, progress=progress)
+    complete, told = _complete_case(codebook, source, spec, sampler, design_adjust)
     return replace(
         pooled,
         complete_case=complete,

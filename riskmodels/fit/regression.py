@@ -14,9 +14,9 @@ import xarray as xr
 from riskmodels.design.regression_rows import RegressionRows, check_rows
 from riskmodels.errors import FitError, Problem
 from riskmodels.fit.checks import check_convergence, check_pareto, check_sampler, check_weighted
-from riskmodels.fit.laplace.engine import draw_by_laplace
 from riskmodels.fit.posterior import CheckedPosterior
 from riskmodels.fit.sampler import CompiledModel, Progress, SamplerSpec, no_progress
+from riskmodels.fit.tailed_proposal import draw_with_tails
 from riskmodels.fit.weighting import smoothed_weights
 from riskmodels.models.latent_regression import latent_regression, regression_draws
 from riskmodels.models.regression_design import shared_design
@@ -87,7 +87,7 @@ def _by_laplace(
 ) -> RegressionFit:
     started = time.perf_counter()
     model = latent_regression(rows, spec)
-    found = draw_by_laplace(model.latent, draws, sampler.seed)
+    found = draw_with_tails(model.latent, draws, sampler.seed)
     posterior, change = regression_draws(model, rows.countries.levels, found.zeta, found.h, found.v, sampler.seed)
     with np.errstate(divide="ignore"):
         log_weights = np.maximum(np.log(found.weights) + change, -700.0)
