@@ -23,6 +23,7 @@ from riskmodels.fit.fit import fit_model
 from riskmodels.fit.sampler import Progress, SamplerSpec, no_progress
 from riskmodels.models.specs import PrevalenceSpec
 from riskmodels.prevalence_result import PrevalenceResult
+from riskmodels.study_cooccurrence import CooccurrenceVerbs
 from riskmodels.study_regression import RegressionVerbs
 from riskmodels.survey.population import PopulationFrame
 from riskmodels.survey.survey import read_survey, survey_from_frame
@@ -30,7 +31,7 @@ from riskmodels.vocabulary import COUNTRY, Base
 
 
 @dataclass(frozen=True, eq=False)
-class Study(RegressionVerbs):
+class Study(RegressionVerbs, CooccurrenceVerbs):
     """A survey, its population and the verbs that answer questions about it.
 
     Parameters

@@ -25,10 +25,10 @@ from riskmodels.report.figures_cooccurrence_shared import (
     pair_places,
     rarely_seen,
     rows_within,
+    smallest_base,
     write_words,
 )
 from riskmodels.report.tables import NOT_SHOWN_BELOW
-from riskmodels.report.tables_cooccurrence import smallest_base
 from riskmodels.survey.population import PopulationFrame
 
 WORDS = {

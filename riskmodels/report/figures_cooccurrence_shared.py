@@ -15,7 +15,7 @@ from riskmodels.estimates.cooccurrence_combinations import LEAST_CHILDREN
 from riskmodels.estimates.cooccurrence_measures import OTHER_COLUMN, RISK_COLUMN
 from riskmodels.estimates.estimates import Estimates
 from riskmodels.estimates.joint_domains import joint_domains
-from riskmodels.estimates.pair_measures import pair_items
+from riskmodels.estimates.pair_measures import PAIR_MEASURES, pair_items
 from riskmodels.fit.cooccurrence_fit import CooccurrenceFit
 from riskmodels.report.figures_forest import INTERNAL, write_title
 from riskmodels.report.tables import NOT_SHOWN_BELOW
@@ -108,3 +108,18 @@ def write_words(
     whom = ", ".join(within.values()) or "All children"
     base = f"{whom}; {100 * probability:.0f} % intervals; base: {fit.base}."
     write_title(figure, " ".join(f"{mark}{words} {base} {small} {INTERNAL}".split()), synthetic=fit.counts.synthetic)
+
+
+def smallest_base(table: pd.DataFrame) -> np.ndarray:
+    """Children that each row rests on: n, or (fewer) those with the risk where the share is among them.
+
+    Parameters
+    ----------
+    table
+        Of an `Estimates` of co-occurrence.
+    """
+    n = table["n"].to_numpy(float) if "n" in table else np.full(len(table), np.inf)
+    conditional = table["quantity"].astype(str).str.endswith(PAIR_MEASURES["given"].words).to_numpy()
+    if "n_effective" not in table:
+        return n
+    return np.where(conditional, np.fmin(n, np.nan_to_num(table["n_effective"].to_numpy(float))), n)

@@ -51,6 +51,8 @@ def no_skew(model: CountryModel) -> Skew:
 def measured_skew(model: CountryModel, at: Conditional) -> Skew:
     """Read the log density on both sides of the mode at one point of the hyperparameters, axis by axis."""
     width = len(model.own)
+    if not width:
+        return no_skew(model)
     noise = np.moveaxis(np.tile(READ_AT * np.eye(width)[:, :, None, None], (1, 1, 1, model.countries)), 1, -1)
     log_weights, _ = _weighted(at, model, no_skew(model), at.shared, noise)
     centre, _ = _weighted(at, model, no_skew(model), at.shared, np.zeros((1, *noise.shape[1:])))
