@@ -227,6 +227,23 @@ def table(rows: list[dict[str, object]]) -> dict[str, dict[str, dict[str, object
     return result
 
 
+def in_markdown(found: dict[str, dict[str, dict[str, object]]]) -> str:
+    """The table of docs/regression.md: how often 95 % intervals cover."""
+    names = {
+        "age": "age (children of a class are of one age)",
+        "gender": "gender (varies within classes)",
+        "country intercepts": "country intercepts",
+        "intercept (average of countries)": "average of the countries' intercepts",
+        "marginal effect of age": "average marginal effect of age",
+        "marginal effect of gender": "average marginal effect of gender",
+    }
+    fits = ("unadjusted", "adjusted", "effective", "plain")
+    lines = ["| quantity | pseudo, unadjusted | pseudo, adjusted | effective | children drawn one by one |"]
+    for name, words in names.items():
+        lines.append(" | ".join([f"| {words}", *(f"{found[fit][name]['0.95']['covered']:.3f}" for fit in fits)]) + " |")  # type: ignore[index]
+    return "\n".join([lines[0], "|---|---|---|---|---|", *lines[1:]])
+
+
 def main(surveys: int) -> None:
     """Run all surveys, print the table, store what was found."""
     started = time.perf_counter()
@@ -245,6 +262,7 @@ def main(surveys: int) -> None:
         "seconds of this run": round(time.perf_counter() - started, 1),
         "versions": installed_versions(),
     }
+    print(in_markdown(found))
     print(f"design effect {result['mean design effect']}, {result['fits that failed the gate']} fits failed the gate")
     RESULTS.write_text(json.dumps({**result, "code_sha256": hashes_of_code(*CERTIFIES)}, indent=1) + "\n")
 
