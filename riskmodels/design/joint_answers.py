@@ -301,6 +301,7 @@ def _counts(
         count=significant(count),
         base=base,
         impossible=tuple(impossible),
+        children=np.bincount(place.reshape(-1), patterns.n[used], len(distinct)),
         synthetic=patterns.synthetic,
         warnings=tuple(dict.fromkeys(warnings)),
     )

@@ -48,6 +48,9 @@ class JointCounts:
         Denominator in words.
     impossible
         Pairs of risks (positions, smaller first) that the study declares no child can have together.
+    children
+        Unweighted children with each pattern, shape (patterns,), by which small groups are hidden; by default every
+        effective child is one.
     synthetic
         Whether the children are made up.
     source
@@ -67,21 +70,26 @@ class JointCounts:
     count: FloatArray
     base: Base
     impossible: tuple[tuple[int, int], ...] = ()
+    children: FloatArray | None = None
     synthetic: bool = False
     source: str = "microdata"
     warnings: tuple[Problem, ...] = field(default=())
 
     def __post_init__(self) -> None:
         """Hold every array read-only and refuse impossible counts (E180)."""
-        for name in ("index", "n", "weight", "n_effective", "cell", "answers", "count"):
+        if self.children is None:
+            object.__setattr__(self, "children", self.count)
+        for name in ("index", "n", "weight", "n_effective", "cell", "answers", "count", "children"):
             array = np.array(getattr(self, name))
             array.setflags(write=False)
             object.__setattr__(self, name, array)
+        assert self.children is not None
         totals = np.bincount(self.cell, self.count, len(self.index))
         wrong = {
             "the first factor is not the country": self.factors[0].name != COUNTRY,
             "counts are not positive and finite": not (np.isfinite(self.count) & (self.count > 0)).all(),
             "answers are not 1, 0 or unknown": not np.isin(self.answers, (1, 0, UNKNOWN)).all(),
+            "children do not match the patterns": len(self.children) != len(self.count),
             "a pattern without any answer": bool((self.answers == UNKNOWN).all(axis=1).any()),
             "counts do not add up to the effective number": not np.allclose(totals, self.n_effective),
         }

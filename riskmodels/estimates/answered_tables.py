@@ -21,8 +21,8 @@ FloatArray = npt.NDArray[np.float64]
 LEAST_IN_A_CELL = 5.0
 
 
-def sum_patterns(counts: JointCounts, values: FloatArray) -> FloatArray:
-    """Effective children of every cell for whom each of some 0/1 values holds, shape (cells, values).
+def sum_patterns(counts: JointCounts, values: FloatArray, *, unweighted: bool = False) -> FloatArray:
+    """Children of every cell for whom each of some 0/1 values holds, shape (cells, values).
 
     Parameters
     ----------
@@ -30,9 +30,11 @@ def sum_patterns(counts: JointCounts, values: FloatArray) -> FloatArray:
         Joint counts.
     values
         Per pattern, shape (patterns, values).
+    unweighted
+        Whether every child counts as one, rather than as what it is worth under the design.
     """
-    size = (len(counts), len(counts.cell))
-    matrix = sparse.csr_array((counts.count, (counts.cell, np.arange(len(counts.cell)))), shape=size)
+    size, each = (len(counts), len(counts.cell)), counts.children if unweighted else counts.count
+    matrix = sparse.csr_array((each, (counts.cell, np.arange(len(counts.cell)))), shape=size)
     return np.asarray(matrix @ values)
 
 
@@ -121,7 +123,7 @@ class PairTables:
     both, first, second
         Shares of every cell, shape (cells, items).
     seen
-        Effective children of each domain seen with both risks, shape (domains, items).
+        Unweighted children of each domain seen with both risks, shape (domains, items).
     """
 
     averages: AnsweredAverages
@@ -200,7 +202,7 @@ def pair_tables(where: JointDomains, items: PairItems) -> PairTables:
         averages.of_cell(both),
         averages.of_cell(sum_patterns(counts, one.astype(float))),
         averages.of_cell(sum_patterns(counts, two.astype(float))),
-        averages.total(both),
+        averages.total(sum_patterns(counts, (one & two).astype(float), unweighted=True)),
     )
 
 
@@ -277,11 +279,3 @@ def direct_mean_columns(where: JointDomains, probability: float, known: FloatArr
     error = np.sqrt(averages.variance(np.maximum(square - mean**2, 0.0)))
     half = np.where(error > 0, stats.norm.ppf(0.5 + probability / 2) * error, np.nan)
     return _columns(where, children, direct, np.maximum(direct - half, 0.0), direct + half)
-
-
-def children_per_pattern(counts: JointCounts) -> FloatArray:
-    """Children with each pattern, at most: the smaller of effective and weighted number, for hiding small groups.
-
-    Joint counts hold no unweighted number of children per pattern; a heavy child may still count for more than one.
-    """
-    return np.asarray(np.minimum(counts.count, counts.count * (counts.n / counts.n_effective)[counts.cell]))

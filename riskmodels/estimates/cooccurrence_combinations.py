@@ -11,7 +11,7 @@ import pandas as pd
 
 from riskmodels.design.joint_counts import UNKNOWN, JointCounts
 from riskmodels.errors import GateError
-from riskmodels.estimates.answered_tables import AnsweredAverages, children_per_pattern, sum_patterns
+from riskmodels.estimates.answered_tables import AnsweredAverages, sum_patterns
 from riskmodels.estimates.estimates import Estimates, make_estimates
 from riskmodels.estimates.joint_domains import joint_domains
 from riskmodels.fit.cooccurrence_fit import CooccurrenceFit
@@ -129,7 +129,8 @@ def combination_estimates(
     complete = (counts.answers != UNKNOWN).all(axis=1)
     here = complete & (where.domains.of_cell[counts.cell] == place)
     number = np.where(complete, (counts.answers == 1) @ (1 << np.arange(risks)), -1)
-    children = np.bincount(number[here], children_per_pattern(counts)[here], minlength=2**risks)
+    assert counts.children is not None
+    children = np.bincount(number[here], counts.children[here], minlength=2**risks)
     patterns = _shown(children, top)
     if not len(patterns):
         raise GateError(

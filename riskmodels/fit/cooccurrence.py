@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -55,12 +57,16 @@ def _margins(latent: LatentCooccurrence, shared: FloatArray, own: FloatArray) ->
         "both": np.empty((len(shared), cells, risks * (risks - 1) // 2)),
         "number": np.empty((len(shared), cells, risks + 1)),
     }
-    for at in range(0, len(shared), step):
+
+    def fill(at: int) -> None:
         part = slice(at, at + step)
         table = _probabilities_of(latent.likelihood, latent.place, latent.model, shared[part], own[part])
         found = margins_of_tables(table, latent.likelihood.index)
         for name, target in out.items():
             target[part] = np.moveaxis(getattr(found, name), 0, -1)
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        list(threads.map(fill, range(0, len(shared), step)))
     return out
 
 

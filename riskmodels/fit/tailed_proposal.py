@@ -88,7 +88,8 @@ def along_coordinates(log_density: LogDensity, mode: FloatArray) -> SplitT:
     return SplitT(centre=mode, axes=np.eye(size), right=sides[:size], left=sides[size:])
 
 
-def _with_tails(proposal: SplitT, tails: SplitT) -> TailedProposal:
+def with_tails(proposal: SplitT, tails: SplitT) -> TailedProposal:
+    """Mix two proposals in equal shares."""
     return TailedProposal(proposal.centre, proposal.axes, proposal.left, proposal.right, proposal.degrees, tails)
 
 
@@ -133,14 +134,14 @@ def draw_with_tails(latent: LatentGaussian, draws: int, seed: int, *, rounds: in
     with threadpool_limits(limits=1), np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         explored = Explored(latent)
         shaped = explored.explore()
-        proposal = _with_tails(shaped, along_coordinates(explored.log_marginal, shaped.centre))
+        proposal = with_tails(shaped, along_coordinates(explored.log_marginal, shaped.centre))
         raw = _raw(explored, proposal, draws // 2, seed, 1)
         best = _weighed(raw, 1)
         while best.rounds < rounds:
             pairs, batch = best.zeta.shape[1], best.rounds + 1
             if not best.pareto_k < limits.PARETO_K_BELOW:
                 tails = proposal.tails or shaped
-                proposal = _with_tails(refitted(proposal, best.zeta, best.weights.sum(axis=0)), tails)
+                proposal = with_tails(refitted(proposal, best.zeta, best.weights.sum(axis=0)), tails)
                 raw = _raw(explored, proposal, 2 * pairs, seed, batch)
             elif best.effective < limits.ENGINE_EFFECTIVE:
                 missing = min(1.15 * limits.ENGINE_EFFECTIVE / best.effective - 1, 4.0)

@@ -82,7 +82,7 @@ def pair_places(fit: CooccurrenceFit, table: pd.DataFrame) -> list[tuple[int, in
 
 
 def rarely_seen(fit: CooccurrenceFit, within: Mapping[str, str]) -> set[tuple[int, int]]:
-    """Pairs that fewer than 10 effective children of a group (or of all) were seen with, both ways round.
+    """Pairs that fewer than 10 children of a group (or of all) were seen with, both ways round.
 
     A figure may leave the house: it says that a pair is rare, never that nobody has it.
     """

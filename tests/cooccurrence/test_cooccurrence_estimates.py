@@ -71,7 +71,12 @@ def without_both(fit_risks: int = 3) -> JointCounts:
     keep = ~((counts.answers[:, 0] == 1) & (counts.answers[:, 1] == 1))
     sums = np.bincount(counts.cell[keep], counts.count[keep], len(counts))
     return replace(
-        counts, cell=counts.cell[keep], answers=counts.answers[keep], count=counts.count[keep], n_effective=sums
+        counts,
+        cell=counts.cell[keep],
+        answers=counts.answers[keep],
+        count=counts.count[keep],
+        n_effective=sums,
+        children=None,
     )
 
 

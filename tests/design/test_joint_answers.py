@@ -197,3 +197,12 @@ def test_a_country_that_lacks_a_risk_keeps_its_other_answers() -> None:
     assert (third[:, 1] == UNKNOWN).all()
     assert found.n[2] == 600
     assert "W158" in [problem.code for problem in found.warnings]
+
+
+def test_small_groups_are_hidden_by_real_children_not_by_their_weights() -> None:
+    """The sum over patterns is the number of children, whatever they are worth."""
+    survey = rm.load_study("data/synthetic/invented/study.toml").survey
+    counts = rm.joint_counts(survey.codebook, survey.source, ["comments", "images", "requests"], ["gender"])
+    assert counts.children is not None
+    np.testing.assert_array_equal(np.bincount(counts.cell, counts.children), counts.n)
+    assert not np.allclose(counts.children, counts.count)

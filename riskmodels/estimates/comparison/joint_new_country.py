@@ -47,6 +47,7 @@ def without_country(counts: JointCounts, country: int) -> JointCounts:
         cell=np.searchsorted(cells, counts.cell[rows]),
         answers=counts.answers[rows],
         count=counts.count[rows],
+        children=None if counts.children is None else counts.children[rows],
     )
 
 

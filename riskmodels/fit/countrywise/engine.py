@@ -31,7 +31,8 @@ from riskmodels.fit import limits
 from riskmodels.fit.countrywise.conditional import Conditional, Expansion, condition, expand
 from riskmodels.fit.countrywise.countries import OWN_SHARE, Skew, integrate_countries, measured_skew, no_skew
 from riskmodels.fit.laplace.heavy_tails import heavy_normals, log_heavy
-from riskmodels.fit.laplace.hyperposterior import SplitT, find_mode, refitted, shape_around
+from riskmodels.fit.laplace.hyperposterior import find_mode, refitted, shape_around
+from riskmodels.fit.tailed_proposal import TailedProposal, along_coordinates, with_tails
 from riskmodels.fit.weighting import effective_draws, smoothed_weights
 from riskmodels.models.country_model import CountryModel, exact_over_normal
 from riskmodels.models.hyperparameters import log_hyper_prior
@@ -86,7 +87,7 @@ class Explored:
 
     model: CountryModel
     around: Expansion
-    proposal: SplitT
+    proposal: TailedProposal
     skew: Skew
 
     def condition(self, zeta: FloatArray, steps: int = 2) -> Conditional:
@@ -128,14 +129,17 @@ def explore(model: CountryModel, settle: Settle) -> Explored:
     """
     mode = np.zeros(model.dimension)
     around = expand(model, np.tile(model.start, (model.countries, 1)))
-    empty, normal = SplitT(mode, np.zeros((0, 0)), mode, mode), no_skew(model)
+    empty, normal = TailedProposal(mode, np.zeros((0, 0)), mode, mode), no_skew(model)
     model, around = _settled(model, mode, around, settle)
     for _ in range(2 if model.dimension else 0):
         mode = find_mode(_log_marginal(Explored(model, around, empty, normal)), mode)
         model, around = _settled(model, mode, around, settle)
     explored = Explored(model, around, empty, normal)
     if model.dimension:
-        explored = replace(explored, proposal=shape_around(_log_marginal(explored), mode))
+        log_density = _log_marginal(explored)
+        explored = replace(
+            explored, proposal=with_tails(shape_around(log_density, mode), along_coordinates(log_density, mode))
+        )
     return replace(explored, skew=measured_skew(model, explored.condition(mode[:, None])))
 
 
@@ -257,7 +261,7 @@ def draw_countrywise(
             pairs = best.zeta.shape[1]
             if not best.pareto_k < limits.PARETO_K_BELOW:
                 proposal = refitted(explored.proposal, best.zeta, best.weights.sum(axis=0))
-                explored = replace(explored, proposal=proposal)
+                explored = replace(explored, proposal=with_tails(proposal, explored.proposal.tails or proposal))
                 raw = _raw(explored, 2 * pairs, seed, done + 1)
             elif best.effective < limits.ENGINE_EFFECTIVE:
                 missing = min(1.15 * limits.ENGINE_EFFECTIVE / best.effective - 1, 4.0)
