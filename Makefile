@@ -33,6 +33,7 @@ design-coverage: setup
 calibrate: setup
 	$(BIN)/python calibration/calibrate.py
 	$(BIN)/python calibration/calibrate_regression.py
+	$(BIN)/python calibration/calibrate_cooccurrence.py
 
 bench: setup
 	$(BIN)/python benchmarks/bench.py

@@ -178,7 +178,7 @@ def test_turning_factors_changes_no_probability(seed: int) -> None:
     before, after = (
         factor_patterns(logits, loading[None]) for loading in (model.loadings(x), anchored.loadings(turned))
     )
-    np.testing.assert_allclose(before, after, atol=1e-6)
+    np.testing.assert_allclose(before, after, atol=5e-6)  # the nodes lie on the axes: quadrature differs by 1e-6
     first, second = anchored.anchors
     found = anchored.signed_loadings(turned)
     assert found[first, 0] > 0

@@ -176,6 +176,7 @@ def test_a_subgroup_of_one_country_alone_cannot_be_predicted() -> None:
         cell=np.searchsorted(kept, counts.cell[rows]),
         answers=counts.answers[rows],
         count=counts.count[rows],
+        children=None,
     )
     with pytest.raises(InputError, match="E195"):
         leave_country_out(less, lambda counts: conjugate(counts, 100, 1)[0])
