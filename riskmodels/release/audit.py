@@ -81,7 +81,15 @@ def atoms_of(groups: Sequence[Group], *, with_not_stated: bool = False) -> Atoms
     count = int(np.prod([len(one) for one in levels.values()], dtype=int))
     if count > MOST_ATOMS:
         raise InputError(
-            [Problem("E213", "too many combinations of groups to be audited", ", ".join(levels), count, "release fewer factors, or a separate study")],
+            [
+                Problem(
+                    "E213",
+                    "too many combinations of groups to be audited",
+                    ", ".join(levels),
+                    count,
+                    "release fewer factors, or a separate study",
+                )
+            ],
             "release",
         )
     return Atoms(levels)
