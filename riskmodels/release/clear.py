@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -124,7 +126,11 @@ def _decide(
             hide_yes = bool(result.hide_yes[k]) or own
             found[row] = (bool(result.hide_n[k]) or n[row] < rules.smallest_base, hide_yes, own)
             entries.append(Released(outcome, keys[row][1], plain(n[row], found[row][0]), plain(cases[row], hide_yes)))
-    return found, entries
+    unseen = {
+        keys[row][1] for row, (hide_n, _, _) in found.items() if hide_n
+    }  # a base shown beside one outcome is known
+    found = {row: (one[0] or keys[row][1] in unseen, *one[1:]) for row, one in found.items()}
+    return found, [replace(entry, n=None) if entry.group in unseen else entry for entry in entries]
 
 
 def clear(
