@@ -144,7 +144,7 @@ def test_withheld_numbers_are_nowhere_in_what_leaves() -> None:
             assert np.array(secret, f"{order}f8").tobytes() not in data
     assert b"0.0131" not in data and "0.0131" not in repr(cleared)
     assert not hasattr(cleared, "draws") and "sd" not in cleared.table
-    assert [entry.yes for entry in ledger.entries][0] is None
+    assert next(entry.yes for entry in ledger.entries) is None
 
 
 def test_a_later_table_cannot_undo_an_earlier_one() -> None:
