@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -80,7 +82,7 @@ def _counts(table: pd.DataFrame, counts: pd.DataFrame, factors: list[str]) -> pd
     return keyed.reset_index(drop=True)
 
 
-def _precise(row: pd.Series, rules: ReleaseRules) -> str:
+def _precise(row: Mapping[Hashable, Any], rules: ReleaseRules) -> str:
     """Why a figure is not reliable enough to be printed; empty if it is (NCHS: on the effective n and the interval)."""
     effective = float(row.get("n_effective", np.nan))
     width, estimate = float(row["high"] - row["low"]), float(row["estimate"])
@@ -221,7 +223,7 @@ def clear(
         "probability",
         "note",
     ]
-    shown = pd.DataFrame([_row(row, n[k], hidden[k], rules) for k, row in table.iterrows()])  # type: ignore[index]
+    shown = pd.DataFrame([_row(row, n[k], hidden[k], rules) for k, row in enumerate(table.to_dict("records"))])
     verdict = "all checks passed" if estimates.passed else f"CHECKS FAILED, released by override: {override}"
     cleared = ClearedEstimates(
         table=shown[[name for name in columns if name in shown] + ["release"]],
@@ -232,12 +234,14 @@ def clear(
     return cleared, before.with_entries(entries)
 
 
-def _row(row: pd.Series, n: float, hidden: tuple[bool, bool, bool], rules: ReleaseRules) -> dict[str, object]:
+def _row(
+    row: Mapping[Hashable, Any], n: float, hidden: tuple[bool, bool, bool], rules: ReleaseRules
+) -> dict[str, object]:
     """One row as it may leave. Own and protecting suppressions read alike, or the mark itself would tell them apart."""
     hide_n, hide_yes, _ = hidden
     numbers = {"n", *PLACES, *(end for pair in ENDS for end in pair)}
     out: dict[str, object] = {
-        name: value
+        str(name): value
         for name, value in row.items()
         if name not in numbers and name not in ("sd", "mcse", "rhat", "pareto_k", "ess_bulk", "ess_tail", "n_effective")
     }
