@@ -103,7 +103,8 @@ def _posterior(
 def _coefficient_names(counts: JointCounts, latent: LatentCooccurrence, pairs: list[str]) -> list[str]:
     names = [f"{covariate}, {risk}" for covariate in latent.main_names for risk in counts.risks.levels]
     free = [pairs[k] for k in latent.free]
-    return names + [f"{covariate}, {pair}" for covariate in latent.association_names for pair in free]
+    names += [f"{covariate}, {pair}" for covariate in latent.association_names for pair in free]
+    return names + [f"at least {3 + step}" for step in range(latent.likelihood.steps)]
 
 
 def _judged(counts: JointCounts, posterior: xr.Dataset) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:

@@ -86,10 +86,11 @@ def _log_likelihood(
     split = risks * main_covariates.shape[1]
     own = coefficients[country]
     main = (main_covariates[:, :, None] * own[:, :split].reshape((len(counts), -1, risks))).sum(axis=1)
-    association = (pair_covariates[:, :, None] * own[:, split:].reshape((len(counts), -1, len(latent.free)))).sum(
-        axis=1
-    )
-    eta = main @ has.T + association @ pairs[:, latent.free].T + possible
+    end = likelihood.size - likelihood.steps
+    bonds = own[:, split:end].reshape((len(counts), pair_covariates.shape[1], len(latent.free)))
+    association = (pair_covariates[:, :, None] * bonds).sum(axis=1)
+    at_least = (has.sum(axis=1)[:, None] >= 3 + np.arange(likelihood.steps)).astype(float)
+    eta = main @ has.T + association @ pairs[:, latent.free].T + own[:, end:] @ at_least.T + possible
     log_p = eta - pt.logsumexp(eta, axis=1, keepdims=True)
     total = pt.zeros(())
     for unknown in np.unique((counts.answers == UNKNOWN).sum(axis=1)):

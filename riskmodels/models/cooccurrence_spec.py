@@ -21,6 +21,9 @@ _PAIR_SD = Prior("half_normal", scale=0.75, reason="some pairs hang together muc
 _GROUP_SD = Prior(
     "half_normal", scale=0.3, reason="countries differ less in how risks hang together than in how common"
 )
+_STEP_SD = Prior(
+    "half_normal", scale=0.75, reason="children of unseen propensities bend the curve by up to one logit a step"
+)
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,15 @@ class AssociationPriors:
         SD between groups of children of what all pairs share.
     deviation_sd
         SD between groups of one pair's own deviation.
+    step_sd
+        Spread of the terms for at least three, four, ... risks.
     """
 
     mean: Prior = _MEAN
     pair_sd: Prior = _PAIR_SD
     group_sd: Prior = _GROUP_SD
     deviation_sd: Prior = _GROUP_SD
+    step_sd: Prior = _STEP_SD
 
 
 _ASSOCIATIONS = AssociationPriors()
@@ -55,7 +61,7 @@ class CooccurrenceSpec:
     Parameters
     ----------
     structure
-        ``"pairwise"``: log-linear with every pair of risks; ``"factor"``: latent factors; ``"classes"``: latent classes.
+        ``"pairwise"``: log-linear with every pair of risks and every number of them; ``"factor"``: latent factors; ``"classes"``: latent classes.
     associations_by
         Factors whose levels may differ in how risks hang together (pairwise): country, and e.g. a group of vulnerable
         children.
@@ -63,6 +69,9 @@ class CooccurrenceSpec:
         Factors of subgroups whose levels are steps of one scale: a random walk in how common each risk is.
     interactions
         Whether every risk's country effect may differ by subgroup.
+    number_steps
+        Whether each number of risks from three on has a term of its own (pairwise), so that the shares of children with
+        none, one, two, ... are matched as the pairs are. False is the plain model of pairs, for comparison.
     factors, classes
         Number of latent factors (1 or 2) or classes (2 to 6) of these structures.
     priors
@@ -75,6 +84,7 @@ class CooccurrenceSpec:
     associations_by: tuple[str, ...] = (COUNTRY,)
     ordered: tuple[str, ...] = ()
     interactions: bool = False
+    number_steps: bool = True
     factors: int = 2
     classes: int = 3
     priors: Priors | str = "default"

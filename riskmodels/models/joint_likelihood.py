@@ -1,7 +1,7 @@
 """Likelihood of joint answers under the log-linear model with pairs, and its derivatives, country by country.
 
 A country's coefficients are, for every covariate of its cells, one number per risk (main effects), then one per pair
-(associations). Patterns with unknown answers are summed over: their likelihood is not log-concave, and the information
+(associations), then one for each step from two risks to three, from three to four, and so on. Patterns with unknown answers are summed over: their likelihood is not log-concave, and the information
 given is that of complete answers less what is missing at one point, which stays close.
 """
 
@@ -64,12 +64,15 @@ class JointLikelihood:
         Number of risks, J.
     free
         Pairs that have an association (positions among all pairs); the others are impossible.
+    steps
+        Number of step coefficients: J - 2, or 0 where how many risks a child has is left to the pairs.
     main, association
         Covariates of every cell, shapes (countries, places, covariates).
     n
         Effective number of children, shape (countries, places).
     statistics
-        Children with each risk and each free pair among complete answers, shape (countries, places, J + pairs).
+        Children with each risk, each free pair, and at least 3, 4, ... risks among complete answers, shape (countries,
+        places, J + pairs + steps).
     incomplete
         The other answers.
     missing_information
@@ -78,6 +81,7 @@ class JointLikelihood:
 
     risks: int
     free: IntArray
+    steps: int
     main: FloatArray
     association: FloatArray
     n: FloatArray
@@ -100,20 +104,24 @@ class JointLikelihood:
         object.__setattr__(self, "table_covariates", distinct)
 
     @property
-    def statistics_used(self) -> IntArray:
-        """Positions of single risks and free pairs among all single risks and pairs."""
-        return np.concatenate([np.arange(self.risks), self.risks + self.free])
-
-    @property
     def size(self) -> int:
         """Number of coefficients of a country, D."""
-        return self.risks * self.main.shape[-1] + len(self.free) * self.association.shape[-1]
+        return self.risks * self.main.shape[-1] + len(self.free) * self.association.shape[-1] + self.steps
+
+    @property
+    def _blocks(self) -> list[tuple[slice, FloatArray]]:
+        """Statistics and covariates of main effects, associations and steps."""
+        first, second = self.risks, self.risks + len(self.free)
+        ones = np.ones((*self.n.shape, 1))
+        blocks = [(slice(0, first), self.main), (slice(first, second), self.association)]
+        return blocks + ([(slice(second, second + self.steps), ones)] if self.steps else [])
 
     def cell_parameters(self, coefficients: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Main effects (points, countries, places, J), and associations of each distinct table (points, tables, pairs)."""
-        split = self.risks * self.main.shape[-1]
-        main = coefficients[..., :split].reshape(*coefficients.shape[:-1], -1, self.risks)
-        pairs = coefficients[..., split:].reshape(*coefficients.shape[:-1], -1, len(self.free))
+        split, end = self.risks * self.main.shape[-1], self.size - self.steps
+        lead = coefficients.shape[:-1]
+        main = coefficients[..., :split].reshape(*lead, self.main.shape[-1], self.risks)
+        pairs = coefficients[..., split:end].reshape(*lead, self.association.shape[-1], len(self.free))
         country, covariates = self.table_covariates[:, 0].astype(int), self.table_covariates[:, 1:]
         associations = np.einsum("ta,ntap->ntp", covariates, pairs[:, country])
         return self.main @ main, associations
@@ -125,6 +133,10 @@ class JointLikelihood:
         odds = np.zeros((self.risks * (self.risks - 1) // 2, points, tables))
         odds[self.free] = np.exp(associations).transpose(2, 0, 1)
         table = association_table(odds.reshape(len(odds), -1), self.risks).reshape(-1, points, tables)
+        if self.steps:
+            heights = np.zeros((self.risks + 1, points, coefficients.shape[1]))
+            heights[3:] = np.cumsum(np.moveaxis(coefficients[..., -self.steps :], -1, 0), axis=0)
+            table *= np.exp(heights)[self.index.held][:, :, self.table_covariates[:, 0].astype(int)]
         return table, np.exp(np.moveaxis(main.reshape(points, -1, self.risks), -1, 0))
 
     def _whole_tables(self, coefficients: FloatArray) -> FloatArray:
@@ -183,11 +195,53 @@ class JointLikelihood:
         return self._to_coefficients(self.statistics[None])[0]
 
     def _to_coefficients(self, statistics: FloatArray) -> FloatArray:
-        """Sum cells' statistics (points, countries, places, J + pairs) by covariates: (points, countries, D)."""
-        main = np.einsum("cma,ncmj->ncaj", self.main, statistics[..., : self.risks])
-        pairs = np.einsum("cma,ncmp->ncap", self.association, statistics[..., self.risks :])
+        """Sum cells' statistics (points, countries, places, statistics) by covariates: (points, countries, D)."""
         lead = statistics.shape[:2]
-        return np.concatenate([main.reshape(*lead, -1), pairs.reshape(*lead, -1)], axis=-1)
+        parts = [np.einsum("cma,ncmj->ncaj", own, statistics[..., at]) for at, own in self._blocks]
+        return np.concatenate([part.reshape(*lead, -1) for part in parts], axis=-1)
+
+    def _at_least(self, table: FloatArray) -> FloatArray:
+        """P(at least 3, 4, ... risks), shape (steps, points, cells)."""
+        number = np.add.reduceat(table[self.index.by_number], self.index.starts, axis=0)
+        return np.cumsum(number[::-1], axis=0)[::-1][3:][: self.steps]
+
+    def _moments(self, table: FloatArray) -> FloatArray:
+        """Expected statistics of tables, shape (statistics, points, cells); the table's memory is used."""
+        at_least = self._at_least(table) if self.steps else table[:0]
+        own = subset_moments(table)[self.index.subsets[self._used]]
+        return np.concatenate([own, at_least])
+
+    def _second_moments(self, table: FloatArray) -> FloatArray:
+        """Expected products of statistics, shape (statistics, statistics, points, cells)."""
+        used, count = self._used, self.risks + len(self.free)
+        out = np.empty((count + self.steps, count + self.steps, *table.shape[1:]))
+        if self.steps:
+            at_least = self._at_least(table)
+            larger = np.maximum.outer(np.arange(self.steps), np.arange(self.steps))
+            out[count:, count:] = at_least[larger]
+            out[:count, count:] = self._with_at_least(table)
+            out[count:, :count] = np.swapaxes(out[:count, count:], 0, 1)
+        out[:count, :count] = subset_moments(table)[self.index.unions[np.ix_(used, used)]]
+        return out
+
+    def _with_at_least(self, table: FloatArray) -> FloatArray:
+        """P(a risk or a pair, and at least 3, 4, ... risks), shape (J + pairs, steps, points, cells)."""
+        flat, statistics = (
+            table.reshape(len(table), -1),
+            self._statistics_of_patterns()[:, : self.risks + len(self.free)],
+        )
+        total = np.zeros((statistics.shape[1], flat.shape[1]))
+        found = np.empty((statistics.shape[1], self.steps, flat.shape[1]))
+        for number in range(self.risks, 2, -1):
+            patterns = np.flatnonzero(self.index.held == number)
+            total = total + statistics[patterns].T @ flat[patterns]
+            found[:, number - 3] = total
+        return found.reshape(*found.shape[:2], *table.shape[1:])
+
+    @property
+    def _used(self) -> IntArray:
+        """Positions of single risks and free pairs among all single risks and pairs."""
+        return np.concatenate([np.arange(self.risks), self.risks + self.free])
 
     def _expected_completions(self, whole: FloatArray) -> FloatArray:
         """Children per complete pattern expected of the incomplete ones, shape (2^J, points, cells)."""
@@ -212,8 +266,7 @@ class JointLikelihood:
         difference = -self.n.ravel() * (whole / whole.sum(axis=0))
         if len(self.incomplete):
             difference += self._expected_completions(whole)
-        moments = subset_moments(difference)[self.index.subsets[self.statistics_used]]
-        cells = np.moveaxis(moments, 0, -1).reshape(len(coefficients), *self.n.shape, -1)
+        cells = np.moveaxis(self._moments(difference), 0, -1).reshape(len(coefficients), *self.n.shape, -1)
         return self._to_coefficients(cells + self.statistics)
 
     def information(self, coefficients: FloatArray) -> FloatArray:
@@ -223,56 +276,47 @@ class JointLikelihood:
 
     def _information(self, coefficients: FloatArray) -> FloatArray:
         whole = self._whole_tables(coefficients)
-        moments = subset_moments(whole / whole.sum(axis=0))
-        return self._to_matrices(self._covariances(moments, self.n.ravel()))
-
-    def _covariances(self, moments: FloatArray, n: FloatArray) -> FloatArray:
-        """Covariance of the statistics in every cell, times its n, shape (statistics, statistics, points, cells)."""
-        used = self.statistics_used
-        mean = moments[self.index.subsets[used]]
-        covariance = moments[self.index.unions[np.ix_(used, used)]]
+        whole /= whole.sum(axis=0)
+        covariance = self._second_moments(whole.copy())
+        mean = self._moments(whole)
         covariance -= mean[:, None] * mean[None, :]
-        covariance *= n
-        return covariance
+        covariance *= self.n.ravel()
+        return self._to_matrices(covariance)
 
     def _to_matrices(self, covariance: FloatArray) -> FloatArray:
         """Sum cells' matrices by covariates: (points, countries, D, D)."""
-        size, points = len(covariance), covariance.shape[2]
-        cells = covariance.reshape(size, size, points, *self.n.shape)
-        j = self.risks
-        width = (self.main.shape[-1] * j, self.association.shape[-1] * (size - j))
-        main, pairs = self.main, self.association
-        top = np.einsum("jkncm,cma,cmb->ncajbk", cells[:j, :j], main, main, optimize=True)
-        side = np.einsum("jpncm,cma,cmb->ncajbp", cells[:j, j:], main, pairs, optimize=True)
-        bottom = np.einsum("pqncm,cma,cmb->ncapbq", cells[j:, j:], pairs, pairs, optimize=True)
-        lead = (points, self.n.shape[0])
-        out = np.empty((*lead, sum(width), sum(width)))
-        out[..., : width[0], : width[0]] = top.reshape(*lead, width[0], width[0])
-        out[..., : width[0], width[0] :] = side.reshape(*lead, width[0], width[1])
-        out[..., width[0] :, : width[0]] = np.swapaxes(out[..., : width[0], width[0] :], -1, -2)
-        out[..., width[0] :, width[0] :] = bottom.reshape(*lead, width[1], width[1])
-        return out
+        cells = covariance.reshape(*covariance.shape[:3], *self.n.shape)
+        lead = (covariance.shape[2], self.n.shape[0])
+        rows = []
+        for at, own in self._blocks:
+            row = [
+                np.einsum("jkncm,cma,cmb->ncajbk", cells[at, other], own, theirs, optimize=True)
+                for other, theirs in self._blocks
+            ]
+            height = own.shape[-1] * (at.stop - at.start)
+            rows.append(np.concatenate([part.reshape(*lead, height, -1) for part in row], axis=-1))
+        return np.concatenate(rows, axis=-2)
 
     def settled_at(self, coefficients: FloatArray) -> JointLikelihood:
         """The same, with what unknown answers take from the information at coefficients of shape (countries, D)."""
         if not len(self.incomplete):
             return self
-        own, used = self.incomplete, self.statistics_used
+        own = self.incomplete
         whole = self._whole_tables(coefficients[None])
         parts = whole[own.completion, 0, own.completion_cell]
         lengths = np.diff(np.append(own.starts, len(own.completion)))
         share = parts / np.repeat(np.add.reduceat(parts, own.starts), lengths)
-        statistics = self._statistics_of_patterns()[own.completion][:, used]
+        statistics = self._statistics_of_patterns()[own.completion]
         mean = np.add.reduceat(share[:, None] * statistics, own.starts, axis=0)
-        moments = subset_moments(self._expected_completions(whole))
-        second = moments[self.index.unions[np.ix_(used, used)]][:, :, 0]
+        second = self._second_moments(self._expected_completions(whole).copy())[:, :, 0]
         for cell in np.unique(own.cell):
             inside = own.cell == cell
             second[:, :, cell] -= (own.count[inside, None] * mean[inside]).T @ mean[inside]
         return replace(self, missing_information=self._to_matrices(second[:, :, None])[0])
 
     def _statistics_of_patterns(self) -> FloatArray:
-        """Single risks and pairs of every pattern, shape (2^J, J + all pairs)."""
+        """Single risks, free pairs, and at least 3, 4, ... risks, of every pattern, shape (2^J, statistics)."""
         has = has_risk(self.risks)
-        first, second = np.triu_indices(self.risks, 1)
-        return np.concatenate([has, has[:, first] * has[:, second]], axis=1)
+        first, second = (part[self.free] for part in np.triu_indices(self.risks, 1))
+        at_least = (self.index.held[:, None] >= 3 + np.arange(self.steps)).astype(float)
+        return np.concatenate([has, has[:, first] * has[:, second], at_least], axis=1)

@@ -31,6 +31,8 @@ class PatternIndex:
         Subset of every statistic of the model: J single risks, then all pairs.
     unions
         Subset that two statistics have together, shape (statistics, statistics).
+    held
+        How many risks every pattern holds, shape (2^J,).
     by_number, starts
         Patterns sorted by how many risks they hold, and where each number begins.
     """
@@ -38,6 +40,7 @@ class PatternIndex:
     risks: int
     subsets: IntArray
     unions: IntArray
+    held: IntArray
     by_number: IntArray
     starts: IntArray
 
@@ -49,7 +52,7 @@ def pattern_index(risks: int) -> PatternIndex:
     held = np.array([int(pattern).bit_count() for pattern in range(2**risks)])
     order = np.argsort(held, kind="stable")
     starts = np.searchsorted(held[order], np.arange(risks + 1))
-    return PatternIndex(risks, subsets, subsets[:, None] | subsets[None, :], order, starts)
+    return PatternIndex(risks, subsets, subsets[:, None] | subsets[None, :], held, order, starts)
 
 
 def association_table(odds: FloatArray, risks: int) -> FloatArray:

@@ -48,11 +48,12 @@ def _model(case: str) -> tuple[JointCounts, LatentCooccurrence]:
     counts = counts_from_probabilities(p, shape, 60, 1, unknown=unknown, impossible=impossible)
     by = ("country", "disability") if case == "associations of subgroups" else ("country",)
     return counts, latent_cooccurrence(
-        counts, CooccurrenceSpec(associations_by=by, interactions=case == "interactions")
+        counts,
+        CooccurrenceSpec(associations_by=by, interactions=case == "interactions", number_steps=case != "pairs only"),
     )
 
 
-CASES = ("plain", "unknown answers", "impossible pair", "associations of subgroups", "interactions")
+CASES = ("plain", "pairs only", "unknown answers", "impossible pair", "associations of subgroups", "interactions")
 
 
 def _by_enumeration(counts: JointCounts, latent: LatentCooccurrence, coefficients: np.ndarray) -> np.ndarray:
@@ -67,10 +68,13 @@ def _by_enumeration(counts: JointCounts, latent: LatentCooccurrence, coefficient
         pair = likelihood.association.reshape(-1, likelihood.association.shape[-1])[latent.place[cell]]
         a = main @ own[:split].reshape(-1, likelihood.risks)
         b = np.full(likelihood.risks * (likelihood.risks - 1) // 2, -np.inf)
-        b[latent.free] = pair @ own[split:].reshape(-1, len(latent.free))
+        end = likelihood.size - likelihood.steps
+        b[latent.free] = pair @ own[split:end].reshape(-1, len(latent.free))
         first, second = np.triu_indices(likelihood.risks, 1)
         held = has[:, first] * has[:, second]
         eta = has @ a + np.where(held > 0, b, 0.0).sum(axis=1)
+        for step, height in enumerate(own[end:]):
+            eta = eta + height * (has.sum(axis=1) >= 3 + step)
         log_p = eta - np.logaddexp.reduce(eta)
         for row in np.flatnonzero(counts.cell == cell):
             answers = counts.answers[row]
