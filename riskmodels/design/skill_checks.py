@@ -26,11 +26,15 @@ def _item_problems(rows: SkillRows) -> list[Problem]:
     problems = []
     if len(rows.items) < LEAST_ITEMS:
         remedy = "add items: two cannot tell skill from what else they share"
-        problems.append(Problem("E202", f"fewer than {LEAST_ITEMS} skill items", "skill items", len(rows.items), remedy))
+        problems.append(
+            Problem("E202", f"fewer than {LEAST_ITEMS} skill items", "skill items", len(rows.items), remedy)
+        )
     used = [np.unique(column[column != UNKNOWN]) for column in rows.answers.T]
     flat = [item.name for item, levels in zip(rows.items, used, strict=True) if len(levels) < 2]
     if flat:
-        problems.append(Problem("E201", "a skill item with one answer only", _named(flat), len(flat), "leave the item out"))
+        problems.append(
+            Problem("E201", "a skill item with one answer only", _named(flat), len(flat), "leave the item out")
+        )
     gaps = [item.name for item, levels in zip(rows.items, used, strict=True) if 1 < len(levels) < len(item)]
     if gaps:
         remedy = "join these levels with their neighbours: their thresholds would be the prior's"
@@ -39,7 +43,11 @@ def _item_problems(rows: SkillRows) -> list[Problem]:
     same = np.where(rows.answers == UNKNOWN, rows.answers.max(axis=1)[:, None], rows.answers)
     if len(rows.items) > 1 and pairs.any() and bool((same[pairs] == same[pairs, :1]).all()):
         remedy = "check whether one column was read for all items"
-        problems.append(Problem("E203", "all skill items hold the same answers for every child", "skill items", len(rows.items), remedy))
+        problems.append(
+            Problem(
+                "E203", "all skill items hold the same answers for every child", "skill items", len(rows.items), remedy
+            )
+        )
     return problems
 
 
@@ -59,7 +67,9 @@ def _outcome_problems(rows: SkillRows) -> list[Problem]:
         constant.append(rows.distress_levels.name)
     if constant:
         what = "coping or distress with fewer than two answers among the exposed"
-        problems.append(Problem("E208", what, _named(constant), len(constant), "leave it out, or choose another question"))
+        problems.append(
+            Problem("E208", what, _named(constant), len(constant), "leave it out, or choose another question")
+        )
     elif len(graded) < len(rows.distress_levels):
         remedy = "join these levels with their neighbours: their thresholds would be the prior's"
         problems.append(Problem("W209", "levels that no child gave", rows.distress_levels.name, 1, remedy))
@@ -103,4 +113,6 @@ def check_skill_rows(rows: SkillRows) -> tuple[Problem, ...]:
         E201 an item with one answer, E202 fewer than three items, E203 items all equal, E207 too few exposed, E208
         coping or distress without variation; all at once.
     """
-    return raise_if_stopping([*_item_problems(rows), *_outcome_problems(rows), *_country_problems(rows)], "skill pathway")
+    return raise_if_stopping(
+        [*_item_problems(rows), *_outcome_problems(rows), *_country_problems(rows)], "skill pathway"
+    )

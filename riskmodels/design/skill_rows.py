@@ -94,7 +94,9 @@ class SkillRows:
         levels = np.array([len(item) for item in self.items])
         off = self.exposed == 0
         wrong = {
-            "answers that are not levels of their item": bool(((self.answers < UNKNOWN) | (self.answers >= levels)).any()),
+            "answers that are not levels of their item": bool(
+                ((self.answers < UNKNOWN) | (self.answers >= levels)).any()
+            ),
             "exposure that is not yes or no": not np.isin(self.exposed, (0, 1)).all(),
             "coping that is not yes, no or unknown": not np.isin(self.coping, (0, 1, UNKNOWN)).all(),
             "distress that is not one of its levels": bool(
@@ -102,7 +104,9 @@ class SkillRows:
             ),
             "counts that are not positive": not (np.isfinite(self.n) & (self.n > 0) & (self.weight > 0)).all(),
         }
-        problems = [Problem("E200", what, "skill rows", 1, "collapse the survey again") for what, bad in wrong.items() if bad]
+        problems = [
+            Problem("E200", what, "skill rows", 1, "collapse the survey again") for what, bad in wrong.items() if bad
+        ]
         recorded = off & ((self.distress != UNKNOWN) | (self.coping != UNKNOWN).any(axis=1))
         if recorded.any():
             what = "coping or distress recorded for children who were not exposed"

@@ -101,7 +101,9 @@ def _nodes_check(approximation: SkillApproximation) -> CheckResult:
     posterior = approximation.posterior
     point = posterior.point(posterior.natural(approximation.mode))
     finer = SkillKernel(posterior.arrays, 3 * posterior.spec.nodes).value(point)
-    return at_most("error of summing over skill", "log likelihood", abs(posterior.kernel.value(point) - finer), NODE_ERROR)
+    return at_most(
+        "error of summing over skill", "log likelihood", abs(posterior.kernel.value(point) - finer), NODE_ERROR
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +123,9 @@ def _joined(parts: list[SkillDraws]) -> tuple[SkillDraws, FloatArray]:
     return SkillDraws(x, sd, logs), logs
 
 
-def _by_weights(approximation: SkillApproximation, rows: SkillRows, sampler: SamplerSpec, extra: tuple[CheckResult, ...]) -> _Found:
+def _by_weights(
+    approximation: SkillApproximation, rows: SkillRows, sampler: SamplerSpec, extra: tuple[CheckResult, ...]
+) -> _Found:
     """Weighted draws, more of them while only their number is wanting."""
     posterior = approximation.posterior
     parts: list[SkillDraws] = []
@@ -138,7 +142,13 @@ def _by_weights(approximation: SkillApproximation, rows: SkillRows, sampler: Sam
     return _Found(draws, checks, reason, "laplace", weights)
 
 
-def _by_hmc(approximation: SkillApproximation, rows: SkillRows, sampler: SamplerSpec, reason: str, extra: tuple[CheckResult, ...]) -> _Found:
+def _by_hmc(
+    approximation: SkillApproximation,
+    rows: SkillRows,
+    sampler: SamplerSpec,
+    reason: str,
+    extra: tuple[CheckResult, ...],
+) -> _Found:
     """Hamiltonian Monte Carlo, longer while the checks fail and the sampler's draws allow."""
     draws = min(FIRST_DRAWS, sampler.draws)
     while True:
@@ -151,7 +161,11 @@ def _by_hmc(approximation: SkillApproximation, rows: SkillRows, sampler: Sampler
             seed=sampler.seed,
         )
         kept = natural_draws(approximation.posterior, rows, found.draws)
-        checks = (*check_convergence(_judged(kept), "parameters"), *check_sampler(found.diverging, found.energy), *extra)
+        checks = (
+            *check_convergence(_judged(kept), "parameters"),
+            *check_sampler(found.diverging, found.energy),
+            *extra,
+        )
         if all(check.passed for check in checks) or draws >= sampler.draws:
             return _Found(kept, checks, reason, "hmc")
         draws = min(2 * draws, sampler.draws)
@@ -202,7 +216,9 @@ def fit_skills(
     try:
         approximation = approximate(posterior)
     except np.linalg.LinAlgError as error:
-        raise FitError(f"no approximation of the posterior was found ({error}); use fewer covariates or items") from error
+        raise FitError(
+            f"no approximation of the posterior was found ({error}); use fewer covariates or items"
+        ) from error
     extra = (_nodes_check(approximation),) if posterior.kernel.latent else ()
     if sampler.engine == "nuts":
         found = _by_hmc(approximation, rows, sampler, "asked for", extra)

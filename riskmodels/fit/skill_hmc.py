@@ -69,7 +69,11 @@ class MixedSpace:
         zeta, z, d = psi[posterior.size :], psi[posterior.shared : posterior.size], x[posterior.shared :]
         left = sd ** (1 - mix)
         scaled = z / left[of]
-        value -= 0.5 * float(scaled @ scaled) + float((posterior.per_class * (1 - mix)) @ np.log(sd)) + 0.5 * float(zeta @ zeta)
+        value -= (
+            0.5 * float(scaled @ scaled)
+            + float((posterior.per_class * (1 - mix)) @ np.log(sd))
+            + 0.5 * float(zeta @ zeta)
+        )
         to_d = gradient[posterior.shared :]
         squares = np.bincount(of, scaled**2, len(mix)) - posterior.per_class
         log_sd = mix * np.bincount(of, to_d * d, len(mix)) + (1 - mix) * squares

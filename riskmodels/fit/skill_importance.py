@@ -58,6 +58,10 @@ def weighted_draws(approximation: SkillApproximation, count: int, seed: int) -> 
         log_proposal = np.log(np.diagonal(root)).sum() - 0.5 * noise @ noise
         for side, sign in enumerate((1.0, -1.0)):
             x[side, pair] = mean + sign * step
-            prior = posterior.log_deviations(x[side, pair, posterior.shared :, None], sds[:, [pair]])[0] if len(sds) else 0.0
+            prior = (
+                posterior.log_deviations(x[side, pair, posterior.shared :, None], sds[:, [pair]])[0]
+                if len(sds)
+                else 0.0
+            )
             log_weights[side, pair] = posterior.value(x[side, pair]) + prior + outer[pair] - log_proposal
     return SkillDraws(x, np.broadcast_to(sds.T, (2, pairs, len(sds))).copy(), log_weights)

@@ -20,7 +20,15 @@ from riskmodels.survey.factors import Factor
 from riskmodels.vocabulary import COUNTRY
 
 FloatArray = npt.NDArray[np.float64]
-OUTCOME, ITEM, ITEM_STEP, TERM, STEP, MEDIATOR, CLASS = "outcome", "item", "item_step", "term", "step", "mediator", "class"
+OUTCOME, ITEM, ITEM_STEP, TERM, STEP, MEDIATOR, CLASS = (
+    "outcome",
+    "item",
+    "item_step",
+    "term",
+    "step",
+    "mediator",
+    "class",
+)
 ANY_COPING = "any strategy"
 
 
@@ -57,7 +65,11 @@ def natural_draws(posterior: SkillPosterior, rows: SkillRows, found: SkillDraws)
     start = int(latent)
     level = np.concatenate([stacked("exposure"), stacked("coping"), np.zeros((chains, draws, 1))], axis=-1)
     slope, zero = stacked("slope"), np.zeros((chains, draws, count, countries))
-    on_level, on_slope = (deviation[:, :, start : start + count], deviation[:, :, start + count : start + 2 * count]) if kinds else (zero, zero)
+    on_level, on_slope = (
+        (deviation[:, :, start : start + count], deviation[:, :, start + count : start + 2 * count])
+        if kinds
+        else (zero, zero)
+    )
     dims = ("chain", "draw")
     data: dict[str, tuple[tuple[str, ...], FloatArray]] = {
         "average_level": ((*dims, OUTCOME), level),
@@ -102,7 +114,10 @@ def _scores(rows: SkillRows) -> FloatArray:
     if not answered.all():
         count = int(rows.n[answered == 0].sum())
         remedy = 'leave these children out, or use measurement="latent"'
-        raise InputError([Problem("E206", "children who answered no skill item have no score", "skill items", count, remedy)], "score")
+        raise InputError(
+            [Problem("E206", "children who answered no skill item have no score", "skill items", count, remedy)],
+            "score",
+        )
     return np.asarray(total / answered)
 
 

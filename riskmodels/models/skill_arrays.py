@@ -35,8 +35,8 @@ class SkillArrays:
         How many countries, and how many ways coping enters distress (1, or one per strategy).
     blocks
         Item patterns by country (one block where no item is shifted): indicator matrices, (patterns, levels of all items).
-    cell_country, design
-        Cells (country x covariates): country, and centred covariates, shape (cells, columns).
+    cell_country, cell_weight, design
+        Cells (country x covariates): country, sum of weights, and centred covariates, shape (cells, columns).
     columns, means
         Names of the covariate columns and the means that were taken off.
     cell_theta
@@ -57,6 +57,7 @@ class SkillArrays:
     distress_levels: int
     blocks: tuple[FloatArray, ...]
     cell_country: IntArray
+    cell_weight: FloatArray
     design: FloatArray
     columns: tuple[str, ...]
     means: FloatArray
@@ -133,7 +134,10 @@ def _entries(combos: IntArray) -> tuple[IntArray, IntArray, IntArray, IntArray]:
             distress.append(level)
     width = combos.shape[1] - 2
     shape = (len(places), width)
-    return tuple(np.array(a, dtype=np.int64).reshape(s) for a, s in ((places, (-1,)), (patterns, shape), (known, shape), (distress, (-1,))))  # type: ignore[return-value]
+    return tuple(
+        np.array(a, dtype=np.int64).reshape(s)
+        for a, s in ((places, (-1,)), (patterns, shape), (known, shape), (distress, (-1,)))
+    )  # type: ignore[return-value]
 
 
 def skill_arrays(rows: SkillRows, spec: SkillPathwaySpec, theta: FloatArray | None = None) -> SkillArrays:
@@ -150,7 +154,10 @@ def skill_arrays(rows: SkillRows, spec: SkillPathwaySpec, theta: FloatArray | No
     means = np.average(design, axis=0, weights=rows.weight) if len(columns) else np.zeros(0)
     known = [] if theta is None else [theta]
     cells, cell = _unique(np.column_stack([rows.country, design - means, *known]))
-    shifted = np.array([rows.items.index(item) for item in rows.items if item.name in spec.dif and len(rows.countries) > 1], dtype=np.int64)
+    shifted = np.array(
+        [rows.items.index(item) for item in rows.items if item.name in spec.dif and len(rows.countries) > 1],
+        dtype=np.int64,
+    )
     group = rows.country if len(shifted) else np.zeros(len(rows), dtype=np.int64)
     answers = rows.answers if theta is None else np.full_like(rows.answers, UNKNOWN)
     patterns, pattern = _unique(np.column_stack([group, answers]))
@@ -158,7 +165,11 @@ def skill_arrays(rows: SkillRows, spec: SkillPathwaySpec, theta: FloatArray | No
     blocks = []
     for one in range(int(group.max()) + 1):
         own = patterns[patterns[:, 0] == one, 1:]
-        blocks.append(np.column_stack([(own[:, j] == level).astype(float) for j, size in enumerate(levels) for level in range(size)]))
+        blocks.append(
+            np.column_stack(
+                [(own[:, j] == level).astype(float) for j, size in enumerate(levels) for level in range(size)]
+            )
+        )
     exposed = rows.exposed == 1
     combos, combo = _unique(np.column_stack([cell, rows.coping, rows.distress])[exposed])
     row_combo = cell.copy()
@@ -173,6 +184,7 @@ def skill_arrays(rows: SkillRows, spec: SkillPathwaySpec, theta: FloatArray | No
         distress_levels=len(rows.distress_levels),
         blocks=tuple(blocks),
         cell_country=cells[:, 0].astype(np.int64),
+        cell_weight=np.bincount(cell, rows.weight),
         design=cells[:, 1 : 1 + len(columns)],
         columns=columns,
         means=means,

@@ -87,19 +87,30 @@ class SkillKernel:
         self.single = len(self.starts) == len(arrays.entry_combo)
         exposed, self.entry_place = np.unique(arrays.entry_cell, return_inverse=True)
         self.exposed = exposed
-        self.entry_theta = np.broadcast_to(self.theta, (len(arrays.cell_country), self.theta.shape[1]))[arrays.entry_cell]
+        self.entry_theta = np.broadcast_to(self.theta, (len(arrays.cell_country), self.theta.shape[1]))[
+            arrays.entry_cell
+        ]
         self.mediators = arrays.entry_mediators
         place = (self.entry_place, np.arange(len(arrays.entry_combo)))
         shape = (len(exposed), len(arrays.entry_combo))
-        self.used = [sparse.csr_array((arrays.entry_coping[:, k] * arrays.entry_known[:, k], place), shape=shape) for k in range(arrays.strategies)]
-        self.asked = [sparse.csr_array((arrays.entry_known[:, k], place), shape=shape) for k in range(arrays.strategies)]
+        self.used = [
+            sparse.csr_array((arrays.entry_coping[:, k] * arrays.entry_known[:, k], place), shape=shape)
+            for k in range(arrays.strategies)
+        ]
+        self.asked = [
+            sparse.csr_array((arrays.entry_known[:, k], place), shape=shape) for k in range(arrays.strategies)
+        ]
         self.graded = np.flatnonzero(arrays.entry_distress != UNKNOWN)
         self.pattern_starts = np.cumsum([0, *(len(block) for block in arrays.blocks)])
 
     def _item_tables(self, point: SkillPoint, country: int) -> tuple[list[FloatArray], list[FloatArray]]:
         """Probabilities of every level of every item, and at or above, at the nodes."""
         tables, above = [], []
-        shifts = dict(zip(self.arrays.shifted.tolist(), point.shift[:, country], strict=True)) if len(self.arrays.shifted) else {}
+        shifts = (
+            dict(zip(self.arrays.shifted.tolist(), point.shift[:, country], strict=True))
+            if len(self.arrays.shifted)
+            else {}
+        )
         for j, slope in enumerate(point.discrimination):
             thresholds = point.item_threshold[self.edges[j] : self.edges[j + 1]] + shifts.get(j, 0.0)
             one, edges = ordered_probabilities(slope * self.theta[0], thresholds)
@@ -135,7 +146,11 @@ class SkillKernel:
             used, asked = arrays.entry_coping[:, k, None], arrays.entry_known[:, k, None]
             log_entry += asked * (used * coping[self.entry_place, k] - normal[self.entry_place, k])
         distress = point.level[cell, -1:] + point.slope[cell, -1:] * self.entry_theta
-        distress = distress + self.mediators @ point.on_coping[:, None] + (self.mediators @ point.on_product[:, None]) * self.entry_theta
+        distress = (
+            distress
+            + self.mediators @ point.on_coping[:, None]
+            + (self.mediators @ point.on_product[:, None]) * self.entry_theta
+        )
         ends = np.concatenate([[-np.inf], point.distress_threshold, [np.inf]])
         at = arrays.entry_distress[self.graded]
         upper = special.expit(distress[self.graded] - ends[at][:, None])
@@ -155,10 +170,14 @@ class SkillKernel:
         items, top_items, _ = self._items(point)
         return self._total(items, top_items, self._outcomes(point)["log"], backward=False)[0]
 
-    def _total(self, items: FloatArray, top_items: FloatArray, log: FloatArray, *, backward: bool) -> tuple[float, FloatArray, FloatArray, FloatArray]:
+    def _total(
+        self, items: FloatArray, top_items: FloatArray, log: FloatArray, *, backward: bool
+    ) -> tuple[float, FloatArray, FloatArray, FloatArray]:
         arrays, top = self.arrays, log.max(axis=1)
         outcomes = np.exp(log - top[:, None])
-        total, to_items, to_outcomes = row_sums(items, outcomes, arrays.row_pattern, arrays.row_combo, arrays.count, backward)
+        total, to_items, to_outcomes = row_sums(
+            items, outcomes, arrays.row_pattern, arrays.row_combo, arrays.count, backward
+        )
         total += float(arrays.count @ (top_items[arrays.row_pattern] + top[arrays.row_combo]))
         return total, to_items, to_outcomes, outcomes
 
@@ -171,13 +190,17 @@ class SkillKernel:
         a, thresholds, shift = self._back_to_items(point, items * to_items, kept)
         return total, SkillPoint(a, thresholds, shift, *self._back_to_outcomes(point, expected, found))
 
-    def _back_to_items(self, point: SkillPoint, expected: FloatArray, kept: list[list[FloatArray]]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _back_to_items(
+        self, point: SkillPoint, expected: FloatArray, kept: list[list[FloatArray]]
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """From expected children per item pattern and node to slopes, thresholds and shifts."""
         arrays = self.arrays
         slopes, thresholds = np.zeros(len(arrays.levels)), np.zeros(len(point.item_threshold))
         shift = np.zeros_like(point.shift)
         for country, above in enumerate(kept):
-            counts = arrays.blocks[country].T @ expected[self.pattern_starts[country] : self.pattern_starts[country + 1]]
+            counts = (
+                arrays.blocks[country].T @ expected[self.pattern_starts[country] : self.pattern_starts[country + 1]]
+            )
             start = 0
             for j, size in enumerate(arrays.levels):
                 own = counts[start : start + size]
@@ -193,7 +216,9 @@ class SkillKernel:
                     shift[int(np.flatnonzero(arrays.shifted == j)[0]), country] -= along.sum()
         return slopes, thresholds, shift
 
-    def _back_to_outcomes(self, point: SkillPoint, expected: FloatArray, found: dict[str, FloatArray]) -> tuple[FloatArray, ...]:
+    def _back_to_outcomes(
+        self, point: SkillPoint, expected: FloatArray, found: dict[str, FloatArray]
+    ) -> tuple[FloatArray, ...]:
         """From expected children per combination and node to means, levels, slopes, thresholds and effects of coping."""
         arrays, theta, cells = self.arrays, self.theta, len(self.arrays.cell_country)
         of_exposed = expected[cells:]

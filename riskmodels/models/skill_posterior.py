@@ -56,7 +56,9 @@ class Natural:
 
 def _ordered(raw: FloatArray, firsts: IntArray) -> FloatArray:
     """Thresholds from first ones and logs of steps, one run per place of `firsts`."""
-    return np.concatenate([np.cumsum(np.concatenate([part[:1], np.exp(part[1:])])) for part in np.split(raw, firsts[1:])])
+    return np.concatenate(
+        [np.cumsum(np.concatenate([part[:1], np.exp(part[1:])])) for part in np.split(raw, firsts[1:])]
+    )
 
 
 def _ordered_back(raw: FloatArray, pull: FloatArray, firsts: IntArray) -> FloatArray:
@@ -97,7 +99,10 @@ class SkillPosterior:
             self.blocks[name] = Block(name, start, shape, prior)
             start = self.blocks[name].stop
         self.shared = start
-        self.firsts = {"item_threshold": np.concatenate([[0], np.cumsum(steps)[:-1]]), "distress_threshold": np.array([0])}
+        self.firsts = {
+            "item_threshold": np.concatenate([[0], np.cumsum(steps)[:-1]]),
+            "distress_threshold": np.array([0]),
+        }
         self._lay_out_countries(latent)
 
     def _lay_out_countries(self, latent: bool) -> None:
@@ -261,11 +266,16 @@ class SkillPosterior:
         x = np.zeros(self.size)
         for name, block in self.blocks.items():
             x[block.start : block.stop] = float(block.prior.location or 0.0)
-        sizes = {"distress_threshold": [self.arrays.distress_levels - 1], "item_threshold": [k - 1 for k in self.arrays.levels]}
+        sizes = {
+            "distress_threshold": [self.arrays.distress_levels - 1],
+            "item_threshold": [k - 1 for k in self.arrays.levels],
+        }
         for name, counts in sizes.items():
             if name in self.blocks:
                 block = self.blocks[name]
-                x[block.start : block.stop] = np.concatenate([[-0.75 * (k - 1), *[np.log(1.5)] * (k - 1)] for k in counts])
+                x[block.start : block.stop] = np.concatenate(
+                    [[-0.75 * (k - 1), *[np.log(1.5)] * (k - 1)] for k in counts]
+                )
         return x
 
     def log_deviations(self, d: FloatArray, sd: FloatArray) -> FloatArray:

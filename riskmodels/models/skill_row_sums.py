@@ -12,7 +12,12 @@ IntArray = npt.NDArray[np.int64]
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def row_sums(
-    items: FloatArray, outcomes: FloatArray, row_item: IntArray, row_outcome: IntArray, count: FloatArray, backward: bool
+    items: FloatArray,
+    outcomes: FloatArray,
+    row_item: IntArray,
+    row_outcome: IntArray,
+    count: FloatArray,
+    backward: bool,
 ) -> tuple[float, FloatArray, FloatArray]:
     """Sum of ``count log(items[i] . outcomes[o])`` over rows, and its derivatives in both (zeros where not wanted).
 

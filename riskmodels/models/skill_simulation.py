@@ -133,7 +133,10 @@ def simulate_skills(truth: SkillTruth | None = None, seed: int = 1, *, missing: 
     on_skill, on_exposure, on_coping, on_distress = truth.girl or (0.0, 0.0, 0.0, 0.0)
     theta = mean[country] + on_skill * (girl - 0.5) + rng.normal(size=size)
     answers = np.column_stack(
-        [_ordered(a * theta, thresholds, rng) for a, thresholds in zip(truth.discrimination, item_thresholds(truth), strict=True)]
+        [
+            _ordered(a * theta, thresholds, rng)
+            for a, thresholds in zip(truth.discrimination, item_thresholds(truth), strict=True)
+        ]
     )
 
     def logit(outcome: int, effect: float) -> FloatArray:
@@ -151,7 +154,9 @@ def simulate_skills(truth: SkillTruth | None = None, seed: int = 1, *, missing: 
     distress[(exposed == 0) | (rng.uniform(size=size) < missing)] = UNKNOWN
     rows = collapse_children(
         Factor(COUNTRY, tuple(f"C{k + 1:02d}" for k in range(countries))),
-        tuple(Factor(f"skill_{j + 1}", tuple(str(k) for k in range(truth.item_levels))) for j in range(answers.shape[1])),
+        tuple(
+            Factor(f"skill_{j + 1}", tuple(str(k) for k in range(truth.item_levels))) for j in range(answers.shape[1])
+        ),
         Factor(STRATEGY, tuple(f"strategy_{k + 1}" for k in range(len(truth.coping)))),
         Factor("distress", tuple(f"level {k + 1}" for k in range(len(truth.distress_threshold) + 1))),
         country=country,

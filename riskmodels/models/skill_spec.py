@@ -67,10 +67,16 @@ class SkillPriors:
 
     def __post_init__(self) -> None:
         """Refuse a prior on the wrong kind of parameter (E195)."""
-        wanted = {one.name: ("half_normal", "half_student_t") if one.name.endswith("_sd") else ("normal",) for one in fields(self)}
+        wanted = {
+            one.name: ("half_normal", "half_student_t") if one.name.endswith("_sd") else ("normal",)
+            for one in fields(self)
+        }
         wrong = [name for name, families in wanted.items() if getattr(self, name).family not in families]
         raise_if_stopping(
-            [Problem("E195", f"{name} takes {' or '.join(wanted[name])}", name, 1, "choose that family") for name in wrong],
+            [
+                Problem("E195", f"{name} takes {' or '.join(wanted[name])}", name, 1, "choose that family")
+                for name in wrong
+            ],
             "SkillPriors",
         )
 
@@ -143,11 +149,19 @@ class SkillPathwaySpec:
         used = (*self.skill_items, self.exposure, *self.coping, self.distress, *self.covariates)
         anchors = len(self.skill_items) - len(self.dif)
         wrong = (
-            ("skill_items, exposure, coping, distress, covariates", len(set(used)) < len(used), "name each question once"),
+            (
+                "skill_items, exposure, coping, distress, covariates",
+                len(set(used)) < len(used),
+                "name each question once",
+            ),
             ("names", bool(set(used) & ({COUNTRY} | RESERVED_NAMES)), "rename the variable"),
             ("coping", not 1 <= len(self.coping) <= 6, "name one to six strategies"),
             ("dif", bool(set(self.dif) - set(self.skill_items)), "name skill items"),
-            ("dif", bool(self.dif) and anchors < LEAST_ANCHORS, f"leave {LEAST_ANCHORS} items or more out: they carry the scale"),
+            (
+                "dif",
+                bool(self.dif) and anchors < LEAST_ANCHORS,
+                f"leave {LEAST_ANCHORS} items or more out: they carry the scale",
+            ),
             ("dif", bool(self.dif) and self.measurement != "latent", 'use measurement="latent"'),
             ("numbers", bool(set(self.numbers) - set(self.covariates)), "name covariates"),
             ("numbers", any(not scale > 0 for _, scale in self.numbers.values()), "give a positive scale"),
@@ -159,7 +173,9 @@ class SkillPathwaySpec:
         problems = [Problem("E195", "not a possible value", name, 1, remedy) for name, bad, remedy in wrong if bad]
         if len(self.skill_items) < LEAST_ITEMS:
             remedy = "add items: two cannot tell skill from what else they share"
-            problems.append(Problem("E202", f"fewer than {LEAST_ITEMS} skill items", "skill_items", len(self.skill_items), remedy))
+            problems.append(
+                Problem("E202", f"fewer than {LEAST_ITEMS} skill items", "skill_items", len(self.skill_items), remedy)
+            )
         if problems:
             raise InputError(problems, "SkillPathwaySpec")
 
