@@ -174,7 +174,7 @@ def skill_arrays(rows: SkillRows, spec: SkillPathwaySpec, theta: FloatArray | No
     combos, combo = _unique(np.column_stack([cell, rows.coping, rows.distress])[exposed])
     row_combo = cell.copy()
     row_combo[exposed] = len(cells) + combo
-    places, coping, asked, distress = _entries(combos)
+    places, coping, asked, distress = _entries(combos.astype(np.int64))
     keys, row = _unique(np.column_stack([pattern, row_combo]))
     return SkillArrays(
         levels=levels,

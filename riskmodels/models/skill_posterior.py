@@ -264,7 +264,7 @@ class SkillPosterior:
     def start(self) -> FloatArray:
         """Where a search begins: prior means, thresholds a step apart around zero."""
         x = np.zeros(self.size)
-        for name, block in self.blocks.items():
+        for block in self.blocks.values():
             x[block.start : block.stop] = float(block.prior.location or 0.0)
         sizes = {
             "distress_threshold": [self.arrays.distress_levels - 1],

@@ -31,6 +31,19 @@ def _half(scale: float, reason: str) -> Prior:
     return Prior("half_normal", scale=scale, reason=reason)
 
 
+_LOG_DISCRIMINATION = _normal(0.5, "item slopes of 0.5 to 4 in published scales", math.log(1.4))
+_ITEM_THRESHOLD = _normal(2.5, "an item level holds anything from 1 to 99 %")
+_SKILL_COVARIATE = _normal(0.5, "groups rarely differ by more than an SD")
+_EXPOSURE = _normal(1.2, "published past-year prevalences run 1-30 %", math.log(0.1 / 0.9))
+_COPING = _normal(1.5, "a strategy is used by anything from 5 to 95 %")
+_SLOPE = _normal(1.0, "an odds ratio of 7 per SD would be extreme")
+_DISTRESS_THRESHOLD = _normal(2.5, "a level holds anything from 1 to 99 %")
+_SKILL_SD = _half(0.75, "countries differ in mean skill by less than children do")
+_LEVEL_SD = _half(0.75, "12 published country prevalences have a logit SD of about 0.6 (Ghai et al. 2026)")
+_SLOPE_SD = _half(0.3, "effects of skill differ less between countries than levels do")
+_SHIFT_SD = _half(0.5, "most items work alike in all countries")
+
+
 @dataclass(frozen=True)
 class SkillPriors:
     """Priors of the skill pathway, all on the logit scale, skill in SDs of children of one country.
@@ -53,17 +66,17 @@ class SkillPriors:
         SD between countries of mean skill, of levels of an outcome, of effects of skill, and of item thresholds.
     """
 
-    log_discrimination: Prior = _normal(0.5, "item slopes of 0.5 to 4 in published scales", math.log(1.4))
-    item_threshold: Prior = _normal(2.5, "an item level holds anything from 1 to 99 %")
-    skill_covariate: Prior = _normal(0.5, "groups rarely differ by more than an SD")
-    exposure: Prior = _normal(1.2, "published past-year prevalences run 1-30 %", math.log(0.1 / 0.9))
-    coping: Prior = _normal(1.5, "a strategy is used by anything from 5 to 95 %")
-    slope: Prior = _normal(1.0, "an odds ratio of 7 per SD would be extreme")
-    distress_threshold: Prior = _normal(2.5, "a level holds anything from 1 to 99 %")
-    skill_sd: Prior = _half(0.75, "countries differ in mean skill by less than children do")
-    level_sd: Prior = _half(0.75, "12 published country prevalences have a logit SD of about 0.6 (Ghai et al. 2026)")
-    slope_sd: Prior = _half(0.3, "effects of skill differ less between countries than levels do")
-    shift_sd: Prior = _half(0.5, "most items work alike in all countries")
+    log_discrimination: Prior = _LOG_DISCRIMINATION
+    item_threshold: Prior = _ITEM_THRESHOLD
+    skill_covariate: Prior = _SKILL_COVARIATE
+    exposure: Prior = _EXPOSURE
+    coping: Prior = _COPING
+    slope: Prior = _SLOPE
+    distress_threshold: Prior = _DISTRESS_THRESHOLD
+    skill_sd: Prior = _SKILL_SD
+    level_sd: Prior = _LEVEL_SD
+    slope_sd: Prior = _SLOPE_SD
+    shift_sd: Prior = _SHIFT_SD
 
     def __post_init__(self) -> None:
         """Refuse a prior on the wrong kind of parameter (E195)."""
