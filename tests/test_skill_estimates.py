@@ -20,8 +20,8 @@ from riskmodels.fit.skill_fit import SkillFit, fit_skills
 from riskmodels.models.skill_simulation import SkillTruth, simulate_skills
 from tests.test_skill_kernel import specification
 
-TRUTH = SkillTruth(countries=3, children=700, exposure=(-1.2, 0.5))
-FAST = rm.SamplerSpec(engine="laplace", weighted_draws=2000)
+TRUTH = SkillTruth(countries=3, children=400, exposure=(-1.0, 0.5))
+FAST = rm.SamplerSpec(engine="laplace", weighted_draws=1000)
 
 
 @cache

@@ -21,8 +21,8 @@ from riskmodels.models.skill_posterior import SkillPosterior
 from riskmodels.models.skill_simulation import SimulatedSkills, SkillTruth, simulate_skills
 from tests.test_skill_kernel import specification
 
-SMALL = SkillTruth(countries=4, children=500, exposure=(-1.2, 0.4))
-FAST = rm.SamplerSpec(engine="laplace", weighted_draws=2000)
+SMALL = SkillTruth(countries=3, children=300, exposure=(-1.0, 0.4))
+FAST = rm.SamplerSpec(engine="laplace", weighted_draws=1000)
 
 
 @cache
@@ -32,7 +32,7 @@ def made() -> SimulatedSkills:
 
 @cache
 def fitted(engine: str) -> SkillFit:
-    sampler = rm.SamplerSpec(engine=engine, draws=500, tune=150, chains=2)  # type: ignore[arg-type]
+    sampler = rm.SamplerSpec(engine=engine, draws=300, tune=100, chains=2)  # type: ignore[arg-type]
     return fit_skills(made().rows, specification(made().rows), sampler)
 
 
@@ -124,6 +124,14 @@ def _distances(truth: SkillTruth, seeds: range, measurement: str = "latent") -> 
 ONE_COUNTRY = SkillTruth(countries=1, children=4000, exposure=(-1.2, 0.4))
 
 
+def test_one_data_set_is_not_far_off() -> None:
+    """Seven effects of one survey: none four posterior SDs away, and not all too close."""
+    distances = _distances(replace(ONE_COUNTRY, children=2000), range(7, 8))
+    assert np.abs(distances).max() < 4
+    assert 0.001 < stats.chi2.sf((distances**2).sum(), distances.size) < 0.999
+
+
+@pytest.mark.slow
 def test_the_truth_is_found() -> None:
     """12 data sets, 7 effects: squared distances add up to a chi-square; no effect is off on average (4 sigma)."""
     distances = _distances(ONE_COUNTRY, range(100, 112))
@@ -131,6 +139,7 @@ def test_the_truth_is_found() -> None:
     assert np.abs(distances.mean(axis=0)).max() < 4 / np.sqrt(len(distances))
 
 
+@pytest.mark.slow
 def test_where_skill_does_nothing_nothing_is_found() -> None:
     null = replace(
         ONE_COUNTRY, exposure=(-1.2, 0.0), coping=((-0.3, 0.0), (0.0, 0.0), (-0.6, 0.0)), distress=(0.0, -0.4, 0.0)
@@ -142,7 +151,9 @@ def test_where_skill_does_nothing_nothing_is_found() -> None:
 
 def test_scores_attenuate_and_latent_skill_does_not() -> None:
     """Three yes/no items: the score's effect on exposure is smaller by far, as reliability predicts."""
-    truth = replace(ONE_COUNTRY, discrimination=(1.2, 1.2, 1.2), item_levels=2, exposure=(-1.2, 0.8), girl=None)
+    truth = replace(
+        ONE_COUNTRY, children=3000, discrimination=(1.2, 1.2, 1.2), item_levels=2, exposure=(-1.2, 0.8), girl=None
+    )
     one = simulate_skills(truth, 5)
     slopes = {}
     for measurement in ("latent", "score", "eap"):
@@ -156,7 +167,7 @@ def test_scores_attenuate_and_latent_skill_does_not() -> None:
 
 def test_items_that_work_differently_are_found() -> None:
     """One item is harder in the first country; told so, the model says by how much and skill stays comparable."""
-    one = simulate_skills(replace(SMALL, children=900, skill_sd=0.0, girl=None), 3)
+    one = simulate_skills(replace(SMALL, children=800, skill_sd=0.0, girl=None), 3)
     answers = one.rows.answers.copy()
     moved = (one.rows.country == 0) & (np.random.default_rng(1).uniform(size=len(answers)) < 0.5)
     answers[moved, 0] = np.maximum(answers[moved, 0] - 1, 0)

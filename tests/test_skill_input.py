@@ -17,7 +17,7 @@ from riskmodels.errors import InputError
 from riskmodels.fit.skill_natural import known_skill
 from riskmodels.models.priors import Prior
 from riskmodels.models.skill_simulation import SkillTruth, simulate_skills
-from riskmodels.models.skill_spec import SkillPathwaySpec, SkillPriors
+from riskmodels.models.skill_spec import SkillPriors
 from riskmodels.survey.survey import read_survey
 from tests.test_skill_kernel import specification
 

@@ -121,7 +121,7 @@ def simulate_skills(truth: SkillTruth | None = None, seed: int = 1, *, missing: 
 
     def deviations(sd: float, width: int) -> FloatArray:
         drawn = rng.normal(size=(countries, width))
-        return np.asarray(sd * (drawn - drawn.mean(axis=0)) * np.sqrt(countries / max(countries - 1, 1)))
+        return np.asarray(sd * (drawn - drawn.mean(axis=0)))
 
     mean = deviations(truth.skill_sd, 1)[:, 0]
     level = np.array([truth.exposure[0], *(one[0] for one in truth.coping), 0.0]) + deviations(truth.level_sd, outcomes)
