@@ -10,7 +10,8 @@ import pytest
 from scipy import stats
 
 import riskmodels as rm
-from riskmodels.errors import GateError
+from riskmodels.errors import GateError, InputError
+from riskmodels.estimates.skill_coefficients import attenuation, item_parameters, item_shifts, skill_coefficients
 from riskmodels.fit.checks import convergence
 from riskmodels.fit.skill_approximation import approximate
 from riskmodels.fit.skill_fit import SkillFit, fit_skills
@@ -94,7 +95,7 @@ def test_a_country_without_a_question_borrows() -> None:
     rows = made().rows
     coping = rows.coping.copy()
     coping[rows.country == 0, 0] = -1
-    fit = fit_skills(replace(rows, coping=coping), specification(rows), FAST)
+    fit = fit_skills(replace(rows, coping=coping), specification(rows), replace(FAST, weighted_draws=2000))
     sd = fit.draws["level"].std(("chain", "draw")).to_numpy()
     assert fit.passed
     assert sd[0, 1] > 1.3 * sd[1:, 1].max()
@@ -155,11 +156,15 @@ def test_scores_attenuate_and_latent_skill_does_not() -> None:
         ONE_COUNTRY, children=3000, discrimination=(1.2, 1.2, 1.2), item_levels=2, exposure=(-1.2, 0.8), girl=None
     )
     one = simulate_skills(truth, 5)
-    slopes = {}
-    for measurement in ("latent", "score", "eap"):
-        fit = fit_skills(one.rows, specification(one.rows, measurement=measurement), FAST)
-        assert fit.passed
-        slopes[measurement] = float((fit.draws["average_slope"].to_numpy()[..., 0]).mean())
+    fits = {
+        measurement: fit_skills(one.rows, specification(one.rows, measurement=measurement), FAST)
+        for measurement in ("latent", "score", "eap")
+    }
+    slopes = {name: float(fit.draws["average_slope"].to_numpy()[..., 0].mean()) for name, fit in fits.items()}
+    table = attenuation(fits["latent"], fits["score"]).set_index("coefficient")
+    assert table.loc["skill -> exposed", "ratio"] == pytest.approx(slopes["score"] / slopes["latent"], rel=0.02)
+    with pytest.raises(InputError, match="E195"):
+        item_parameters(fits["score"])
     assert slopes["latent"] == pytest.approx(0.8, abs=0.2)
     assert slopes["score"] < 0.75 * slopes["latent"]
     assert slopes["score"] < slopes["eap"]
@@ -167,7 +172,7 @@ def test_scores_attenuate_and_latent_skill_does_not() -> None:
 
 def test_items_that_work_differently_are_found() -> None:
     """One item is harder in the first country; told so, the model says by how much and skill stays comparable."""
-    one = simulate_skills(replace(SMALL, children=800, skill_sd=0.0, girl=None), 3)
+    one = simulate_skills(replace(SMALL, children=500, skill_sd=0.0, girl=None), 3)
     answers = one.rows.answers.copy()
     moved = (one.rows.country == 0) & (np.random.default_rng(1).uniform(size=len(answers)) < 0.5)
     answers[moved, 0] = np.maximum(answers[moved, 0] - 1, 0)
@@ -175,6 +180,8 @@ def test_items_that_work_differently_are_found() -> None:
     naive, told = (fit_skills(rows, specification(rows, dif=dif), FAST) for dif in ((), ("skill_1",)))
     shift = told.draws["item_shift"].mean(("chain", "draw")).to_numpy()[0]
     assert shift[0] > 0.4 and np.abs(shift.sum()) < 1e-8
+    table = item_shifts(told).table
+    assert table["probability_matters"].iloc[0] > 0.5 > table["probability_matters"].iloc[1:].max()
     skill = [float(fit.draws["skill_mean"].mean(("chain", "draw"))[0]) for fit in (naive, told)]
     assert abs(skill[1]) < abs(skill[0])
 
@@ -185,3 +192,17 @@ def test_a_fit_that_fails_its_checks_cannot_be_released() -> None:
         pytest.fail("15 nodes cannot be enough for items as steep as these")
     with pytest.raises(GateError, match="summing over skill"):
         fit.require_passed()
+
+
+def test_coefficients_and_items_say_what_the_fit_holds() -> None:
+    fit = fitted("laplace")
+    pooled, own = skill_coefficients(fit), skill_coefficients(fit, by=["country"])
+    assert list(pooled.table["coefficient"])[-1] == "skill x any strategy -> distress"
+    np.testing.assert_allclose(pooled.draws[..., :5], fit.posterior["average_slope"])
+    per_country = own.draws.reshape(*own.draws.shape[:2], 5, 3)
+    np.testing.assert_allclose(per_country.mean(axis=-1), fit.posterior["average_slope"], atol=1e-12)
+    assert ((pooled.table["probability_of_direction"] >= 0.5) & (pooled.table["probability_of_direction"] <= 1)).all()
+    assert len(item_parameters(fit)) == 6
+    for wrong in (lambda: item_shifts(fit), lambda: attenuation(fit, fit)):
+        with pytest.raises(InputError, match="E195"):
+            wrong()
