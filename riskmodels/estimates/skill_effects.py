@@ -14,6 +14,7 @@ from riskmodels.estimates.skill_population import (
     Population,
     average,
     collect,
+    exposed_by_cause,
     exposed_weight,
     groups_of,
     outcome_words,
@@ -48,11 +49,11 @@ def _shares_at(population: Population, groups: Groups, skill: float) -> FloatArr
 
     Exposure is averaged over all children, coping and distress over those cells' children who are exposed now.
     """
-    at = np.full((1, len(groups.weight), 1), skill)
-    everyone = np.broadcast_to(
-        groups.weight[None, :, None, :], (len(population.level), *groups.weight.shape[:1], 1, groups.weight.shape[1])
-    )
-    exposed = exposed_weight(population, groups).sum(axis=2, keepdims=True)
+    cells = len(groups.weight)
+    at = population.with_cause(np.full((1, cells, 1), skill))
+    everyone = groups.weight[None, :, None, :] * population.cause.share[:, None]
+    everyone = np.broadcast_to(everyone, (len(population.level), *everyone.shape[1:]))
+    exposed = exposed_by_cause(population, groups)
     parts = [
         average(population.exposure(at)[:, :, None], everyone),
         average(with_any(population.coping(at)), exposed),
@@ -187,10 +188,11 @@ def skill_moderation(
     blocks = [{"outcome": name, "contrast": f"coping against none, {place}"} for place in places for name in distress]
 
     def effects(population: Population) -> FloatArray:
-        exposed = exposed_weight(population, groups).sum(axis=2, keepdims=True)
+        exposed = exposed_by_cause(population, groups)
         found = []
         for skill in (low, high):
-            at, mediators = np.full((1, len(groups.weight), 1), skill), population.on_coping.shape[1]
+            at = population.with_cause(np.full((1, len(groups.weight), 1), skill))
+            mediators = population.on_coping.shape[1]
             change = population.distress_if(at, (1.0,) * mediators) - population.distress_if(at, (0.0,) * mediators)
             found.append(average(change, exposed))
         return np.stack([*found, found[1] - found[0]], axis=1)

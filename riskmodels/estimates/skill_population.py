@@ -15,6 +15,7 @@ from scipy import special
 from riskmodels.errors import InputError, Problem
 from riskmodels.fit.skill_fit import SkillFit
 from riskmodels.fit.skill_natural import ANY_COPING
+from riskmodels.models.skill_kernel import CommonCause, common_cause
 from riskmodels.vocabulary import COUNTRY
 
 FloatArray = npt.NDArray[np.float64]
@@ -23,6 +24,7 @@ FloatArray = npt.NDArray[np.float64]
 POINTS, REACH = 25, 6.0
 #: Numbers held at a time per outcome.
 AT_ONCE = 2_000_000
+NO_CAUSE = common_cause(0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,9 @@ class Population:
         Shape (draws, mediators).
     known
         Skill taken as known, shape (cells, 1); None where it is latent.
+    cause
+        Unmeasured common cause of exposure and distress. Wherever points of skill are given, its points lie within them:
+        the last axis runs over skill, then over the cause.
     """
 
     mean: FloatArray
@@ -50,25 +55,38 @@ class Population:
     on_coping: FloatArray
     on_product: FloatArray
     known: FloatArray | None
+    cause: CommonCause = NO_CAUSE
 
     @property
     def skill(self) -> FloatArray:
         """Points of skill, shape (draws or 1, cells, points)."""
         if self.known is not None:
-            return self.known[None]
-        return self.mean[..., None] + np.linspace(-REACH, REACH, POINTS)
+            return self.with_cause(self.known[None])
+        return self.with_cause(self.mean[..., None] + np.linspace(-REACH, REACH, POINTS))
 
     @property
     def share(self) -> FloatArray:
         """Share of a cell's children at every point; sums to one, shape (points,)."""
         if self.known is not None:
-            return np.ones(1)
+            return self.cause.share
         density = np.exp(-0.5 * np.linspace(-REACH, REACH, POINTS) ** 2)
-        return np.asarray(density / density.sum())
+        return np.asarray(np.outer(density / density.sum(), self.cause.share).ravel())
+
+    def with_cause(self, skill: FloatArray) -> FloatArray:
+        """Points of skill, each repeated for every point of the cause."""
+        return np.repeat(skill, len(self.cause.points), axis=-1)
+
+    def with_cause_share(self, share: FloatArray) -> FloatArray:
+        """Shares at points of skill, times those of the cause."""
+        return np.repeat(share, len(self.cause.points), axis=-1) * np.tile(self.cause.share, share.shape[-1])
+
+    def _cause_at(self, skill: FloatArray) -> FloatArray:
+        return np.tile(self.cause.points, skill.shape[-1] // len(self.cause.points))
 
     def exposure(self, skill: FloatArray) -> FloatArray:
         """Share exposed at some skill, shape (draws, cells, points)."""
-        return np.asarray(special.expit(self.level[..., :1] + self.slope[..., :1] * skill))
+        cause = self.cause.on_exposure * self._cause_at(skill)
+        return np.asarray(special.expit(self.level[..., :1] + self.slope[..., :1] * skill + cause))
 
     def coping(self, skill: FloatArray) -> FloatArray:
         """Share of the exposed who use each strategy, shape (draws, cells, strategies, points)."""
@@ -91,7 +109,7 @@ class Population:
         coped = np.asarray(pattern)
         level = self.level[..., -1] + (self.on_coping @ coped)[:, None]
         slope = self.slope[..., -1] + (self.on_product @ coped)[:, None]
-        eta = level[..., None] + slope[..., None] * skill
+        eta = level[..., None] + slope[..., None] * skill + self.cause.on_distress * self._cause_at(skill)
         return np.asarray(special.expit(eta[:, :, None, :] - self.threshold[:, None, :, None]))
 
     def distress(self, skill: FloatArray, coping_skill: FloatArray | None = None) -> FloatArray:
@@ -112,14 +130,15 @@ def populations(fit: SkillFit) -> Iterator[Population]:
 
     def flat(name: str) -> FloatArray:
         values = posterior[name].transpose("chain", "draw", ...).to_numpy()
-        return np.asarray(values.reshape(-1, *values.shape[2:]))
+        return np.asarray(values.reshape(values.shape[0] * values.shape[1], *values.shape[2:]))
 
     level, slope, covariate = flat("level"), flat("slope"), flat("covariate")
     threshold, on_coping, on_product = flat("distress_threshold"), flat("on_coping"), flat("on_product")
     latent = arrays.cell_theta is None
     mean = flat("skill_mean") if latent else np.zeros((len(level), len(fit.rows.countries)))
     on_skill = flat("skill_covariate") if latent else np.zeros((len(level), len(arrays.columns)))
-    points = POINTS if latent else 1
+    cause = common_cause(fit.spec.rho)
+    points = (POINTS if latent else 1) * len(cause.points)
     chunk = max(1, AT_ONCE // (len(country) * points * max(arrays.strategies, arrays.distress_levels - 1)))
     for start in range(0, len(level), chunk):
         at = slice(start, start + chunk)
@@ -131,6 +150,7 @@ def populations(fit: SkillFit) -> Iterator[Population]:
             on_coping=on_coping[at],
             on_product=on_product[at],
             known=arrays.cell_theta,
+            cause=cause,
         )
 
 
@@ -191,6 +211,13 @@ def population_weight(population: Population, groups: Groups) -> FloatArray:
 def exposed_weight(population: Population, groups: Groups) -> FloatArray:
     """The same among the exposed."""
     return np.asarray(population_weight(population, groups) * population.exposure(population.skill)[..., None])
+
+
+def exposed_by_cause(population: Population, groups: Groups) -> FloatArray:
+    """Weight of the exposed in every cell and at every point of the cause, (draws, cells, points of the cause, groups)."""
+    weight = exposed_weight(population, groups)
+    shape = (*weight.shape[:2], -1, len(population.cause.points), weight.shape[-1])
+    return np.asarray(weight.reshape(shape).sum(axis=2))
 
 
 def outcome_words(fit: SkillFit) -> tuple[list[str], list[str]]:

@@ -92,11 +92,12 @@ def _after(
         return mean_shares(population, groups, lifted, share)
     low, density = lower_part(cut, population.mean)
     mass = special.ndtr(cut[:, None] - population.mean)[..., None]
-    at = np.broadcast_to(target[:, None, None], mass.shape)
+    at = population.with_cause(np.broadcast_to(target[:, None, None], mass.shape))
+    low, density = population.with_cause(low), population.with_cause_share(density)
     parts = zip(
         mean_shares(population, groups, skill, share),
         mean_shares(population, groups, low, density),
-        mean_shares(population, groups, at, mass),
+        mean_shares(population, groups, at, population.with_cause_share(mass)),
         strict=True,
     )
     return tuple(whole - below + above for whole, below, above in parts)

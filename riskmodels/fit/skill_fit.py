@@ -100,7 +100,7 @@ def _nodes_check(approximation: SkillApproximation) -> CheckResult:
     """Whether three times the nodes give the same likelihood at the mode."""
     posterior = approximation.posterior
     point = posterior.point(posterior.natural(approximation.mode))
-    finer = SkillKernel(posterior.arrays, 3 * posterior.spec.nodes).value(point)
+    finer = SkillKernel(posterior.arrays, 3 * posterior.spec.nodes, posterior.spec.rho).value(point)
     return at_most(
         "error of summing over skill", "log likelihood", abs(posterior.kernel.value(point) - finer), NODE_ERROR
     )

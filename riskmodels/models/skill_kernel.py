@@ -13,7 +13,7 @@ Trefethen & Weideman 2014, SIAM Review 56, 385-458 (sums at equal steps); Bock &
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +68,38 @@ def ordered_probabilities(eta: FloatArray, thresholds: FloatArray) -> tuple[Floa
     return np.maximum(edges[:-1] - edges[1:], 1e-300), edges
 
 
+@dataclass(frozen=True, eq=False)
+class CommonCause:
+    """An unmeasured standard normal cause of exposure and distress, summed over a few points.
+
+    Parameters
+    ----------
+    points, share
+        Its values, and their shares.
+    on_exposure, on_distress
+        What a unit of it adds to either logit.
+    """
+
+    points: FloatArray
+    share: FloatArray
+    on_exposure: float
+    on_distress: float
+
+    @property
+    def active(self) -> bool:
+        """Whether there is one."""
+        return self.on_exposure != 0.0
+
+
+def common_cause(rho: float, points: int = 15) -> CommonCause:
+    """The cause that gives the liabilities of exposure and distress this correlation, as strong on one as on the other."""
+    if rho == 0:
+        return CommonCause(np.zeros(1), np.ones(1), 0.0, 0.0)
+    strength = math.sqrt(abs(rho) / (1 - abs(rho)) * math.pi**2 / 3)
+    at, weight = np.polynomial.hermite_e.hermegauss(points)
+    return CommonCause(at, weight / weight.sum(), strength, math.copysign(strength, rho))
+
+
 def grid(nodes: int) -> FloatArray:
     """Skill at the nodes."""
     return np.linspace(-REACH, REACH, nodes)
@@ -76,8 +108,8 @@ def grid(nodes: int) -> FloatArray:
 class SkillKernel:
     """The log likelihood of some rows as a function of a `SkillPoint`."""
 
-    def __init__(self, arrays: SkillArrays, nodes: int) -> None:
-        self.arrays = arrays
+    def __init__(self, arrays: SkillArrays, nodes: int, rho: float = 0.0) -> None:
+        self.arrays, self.cause = arrays, common_cause(rho)
         self.theta = grid(nodes)[None] if arrays.cell_theta is None else arrays.cell_theta
         self.step = 2 * REACH / (nodes - 1)
         self.latent = arrays.cell_theta is None
@@ -165,10 +197,24 @@ class SkillKernel:
         log = np.concatenate([prior - softplus, (prior + eta - softplus)[arrays.combo_cell] + log_combo])
         return {"log": log, "exposure": np.exp(eta - softplus), "coping": np.exp(coping - normal), "upper": upper, "lower": lower, "chance": chance, "entry": log_entry, "combo": log_combo}  # fmt: skip
 
+    def _at_cause(self, point: SkillPoint) -> list[tuple[SkillPoint, dict[str, FloatArray]]]:
+        """The point and what follows at every value of the common cause, its share counted in."""
+        if not self.cause.active:
+            return [(point, self._outcomes(point))]
+        found, load = [], np.zeros(point.level.shape[1])
+        load[0], load[-1] = self.cause.on_exposure, self.cause.on_distress
+        for at, share in zip(self.cause.points, self.cause.share, strict=True):
+            moved = replace(point, level=point.level + at * load)
+            parts = self._outcomes(moved)
+            found.append((moved, parts | {"log": parts["log"] + math.log(share)}))
+        return found
+
     def value(self, point: SkillPoint) -> float:
         """Log likelihood."""
         items, top_items, _ = self._items(point)
-        return self._total(items, top_items, self._outcomes(point)["log"], backward=False)[0]
+        logs = [parts["log"] for _, parts in self._at_cause(point)]
+        log = logs[0] if len(logs) == 1 else np.logaddexp.reduce(logs)
+        return self._total(items, top_items, log, backward=False)[0]
 
     def _total(
         self, items: FloatArray, top_items: FloatArray, log: FloatArray, *, backward: bool
@@ -179,16 +225,20 @@ class SkillKernel:
             items, outcomes, arrays.row_pattern, arrays.row_combo, arrays.count, backward
         )
         total += float(arrays.count @ (top_items[arrays.row_pattern] + top[arrays.row_combo]))
-        return total, to_items, to_outcomes, outcomes
+        return total, to_items, to_outcomes, top
 
     def value_and_gradient(self, point: SkillPoint) -> tuple[float, SkillPoint]:
         """Log likelihood and its derivatives, as a `SkillPoint` of the same shapes."""
         items, top_items, kept = self._items(point)
-        found = self._outcomes(point)
-        total, to_items, to_outcomes, outcomes = self._total(items, top_items, found["log"], backward=True)
-        expected = outcomes * to_outcomes
+        found = self._at_cause(point)
+        logs = [parts["log"] for _, parts in found]
+        log = logs[0] if len(logs) == 1 else np.logaddexp.reduce(logs)
+        total, to_items, to_outcomes, top = self._total(items, top_items, log, backward=True)
         a, thresholds, shift = self._back_to_items(point, items * to_items, kept)
-        return total, SkillPoint(a, thresholds, shift, *self._back_to_outcomes(point, expected, found))
+        pulls = [
+            self._back_to_outcomes(at, np.exp(parts["log"] - top[:, None]) * to_outcomes, parts) for at, parts in found
+        ]
+        return total, SkillPoint(a, thresholds, shift, *(sum(parts) for parts in zip(*pulls, strict=True)))  # type: ignore[arg-type]
 
     def _back_to_items(
         self, point: SkillPoint, expected: FloatArray, kept: list[list[FloatArray]]

@@ -80,7 +80,7 @@ class SkillPosterior:
     """
 
     def __init__(self, arrays: SkillArrays, spec: SkillPathwaySpec) -> None:
-        self.arrays, self.spec, self.kernel = arrays, spec, SkillKernel(arrays, spec.nodes)
+        self.arrays, self.spec, self.kernel = arrays, spec, SkillKernel(arrays, spec.nodes, spec.rho)
         self.outcomes = arrays.strategies + 2
         priors, latent = spec.priors, self.kernel.latent
         columns, steps = len(arrays.columns), np.array(arrays.levels) - 1

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy import special
 
 from riskmodels.design.skill_rows import STRATEGY, UNKNOWN, SkillRows, collapse_children
+from riskmodels.models.skill_kernel import common_cause
 from riskmodels.survey.factors import Factor
 from riskmodels.vocabulary import COUNTRY
 
@@ -39,6 +40,8 @@ class SkillTruth:
         SDs between countries of mean skill, of levels, and of effects of skill.
     girl
         Effect of a covariate (a girl or not) on skill, exposure, every strategy and distress; no covariate where None.
+    rho
+        Correlation of exposure and distress through an unmeasured common cause.
     """
 
     countries: int = 13
@@ -53,6 +56,7 @@ class SkillTruth:
     level_sd: float = 0.3
     slope_sd: float = 0.1
     girl: tuple[float, float, float, float] | None = (0.2, 0.3, 0.1, 0.4)
+    rho: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,15 +143,25 @@ def simulate_skills(truth: SkillTruth | None = None, seed: int = 1, *, missing: 
         ]
     )
 
+    cause = common_cause(truth.rho)
+    unmeasured = np.random.default_rng([seed, 20_262]).normal(size=size)
+
     def logit(outcome: int, effect: float) -> FloatArray:
         return np.asarray(level[country, outcome] + slope[country, outcome] * theta + effect * (girl - 0.5))
 
-    exposed = (rng.uniform(size=size) < special.expit(logit(0, on_exposure))).astype(np.int64)
+    exposed = (rng.uniform(size=size) < special.expit(logit(0, on_exposure) + cause.on_exposure * unmeasured)).astype(
+        np.int64
+    )
     coping = np.column_stack(
         [rng.uniform(size=size) < special.expit(logit(1 + k, on_coping)) for k in range(len(truth.coping))]
     ).astype(np.int64)
     coped = coping.max(axis=1)
-    eta = logit(outcomes - 1, on_distress) + truth.distress[1] * coped + truth.distress[2] * theta * coped
+    eta = (
+        logit(outcomes - 1, on_distress)
+        + truth.distress[1] * coped
+        + truth.distress[2] * theta * coped
+        + cause.on_distress * unmeasured
+    )
     distress = _ordered(eta, np.array(truth.distress_threshold), rng)
     answers[rng.uniform(size=answers.shape) < missing] = UNKNOWN
     coping[(exposed == 0)[:, None] | (rng.uniform(size=coping.shape) < missing)] = UNKNOWN

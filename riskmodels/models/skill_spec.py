@@ -21,6 +21,7 @@ COPING_EFFECTS: tuple[CopingEffect, ...] = ("any", "each")
 WEIGHTS = ("none", "effective", "pseudo")
 LEAST_ITEMS = 3
 LEAST_ANCHORS = 2
+MOST_RHO = 0.8
 
 
 def _normal(scale: float, reason: str, location: float = 0.0) -> Prior:
@@ -128,6 +129,9 @@ class SkillPathwaySpec:
         A `SkillPriors` record.
     nodes
         Points at which the distribution of skill is summed.
+    rho
+        Correlation, given skill and covariates, of exposure and distress through an unmeasured common cause: a parameter of
+        sensitivity, assumed and never estimated; 0 by default. Effects are then those with that cause held fixed.
 
     Examples
     --------
@@ -152,6 +156,7 @@ class SkillPathwaySpec:
     weights: str = "effective"
     priors: SkillPriors = _PRIORS
     nodes: int = 31
+    rho: float = 0.0
 
     def __post_init__(self) -> None:
         """Check what can be checked without data, all at once (E195, E202)."""
@@ -181,6 +186,7 @@ class SkillPathwaySpec:
             ("measurement", self.measurement not in MEASUREMENTS, f"choose among {', '.join(MEASUREMENTS)}"),
             ("coping_effect", self.coping_effect not in COPING_EFFECTS, f"choose among {', '.join(COPING_EFFECTS)}"),
             ("weights", self.weights not in WEIGHTS, f"choose among {', '.join(WEIGHTS)}"),
+            ("rho", not -MOST_RHO <= self.rho <= MOST_RHO, f"use {-MOST_RHO} to {MOST_RHO}"),
             ("nodes", not (isinstance(self.nodes, int) and 15 <= self.nodes <= 401), "use 31"),
         )
         problems = [Problem("E195", "not a possible value", name, 1, remedy) for name, bad, remedy in wrong if bad]
