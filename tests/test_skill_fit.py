@@ -12,6 +12,7 @@ from scipy import stats
 import riskmodels as rm
 from riskmodels.errors import GateError, InputError
 from riskmodels.estimates.skill_coefficients import attenuation, item_parameters, item_shifts, skill_coefficients
+from riskmodels.fit import skill_fit
 from riskmodels.fit.checks import convergence
 from riskmodels.fit.skill_approximation import approximate
 from riskmodels.fit.skill_fit import SkillFit, fit_skills
@@ -24,6 +25,12 @@ from tests.test_skill_kernel import specification
 
 SMALL = SkillTruth(countries=3, children=300, exposure=(-1.0, 0.4))
 FAST = rm.SamplerSpec(engine="laplace", weighted_draws=1000)
+
+
+@pytest.fixture
+def one_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No further draws where few are effective: for tests that do not ask whether the gate was passed."""
+    monkeypatch.setattr(skill_fit, "MORE_DRAWS", (1,))
 
 
 @cache
@@ -64,7 +71,7 @@ def test_both_engines_agree_within_their_monte_carlo_errors() -> None:
     assert np.mean(np.square(distances)) < 1.6
 
 
-def test_the_same_seed_gives_the_same_numbers() -> None:
+def test_the_same_seed_gives_the_same_numbers(one_round: None) -> None:
     rows = simulate_skills(replace(SMALL, countries=1), 1).rows
     spec, sampler = specification(rows), replace(FAST, weighted_draws=500)
     first, second = (fit_skills(rows, spec, sampler) for _ in range(2))
@@ -126,7 +133,7 @@ def _distances(truth: SkillTruth, seeds: range, measurement: str = "latent") -> 
 ONE_COUNTRY = SkillTruth(countries=1, children=4000, exposure=(-1.2, 0.4))
 
 
-def test_one_data_set_is_not_far_off() -> None:
+def test_one_data_set_is_not_far_off(one_round: None) -> None:
     """Seven effects of one survey: none four posterior SDs away, and not all too close."""
     distances = _distances(replace(ONE_COUNTRY, children=2000), range(7, 8))
     assert np.abs(distances).max() < 4
@@ -151,7 +158,7 @@ def test_where_skill_does_nothing_nothing_is_found() -> None:
     assert beyond <= stats.binom.ppf(0.9995, 60, 0.05)
 
 
-def test_scores_attenuate_and_latent_skill_does_not() -> None:
+def test_scores_attenuate_and_latent_skill_does_not(one_round: None) -> None:
     """Three yes/no items: the score's effect on exposure is smaller by far, as reliability predicts."""
     truth = replace(
         ONE_COUNTRY, children=3000, discrimination=(1.2, 1.2, 1.2), item_levels=2, exposure=(-1.2, 0.8), girl=None
@@ -171,7 +178,7 @@ def test_scores_attenuate_and_latent_skill_does_not() -> None:
     assert slopes["score"] < slopes["eap"]
 
 
-def test_items_that_work_differently_are_found() -> None:
+def test_items_that_work_differently_are_found(one_round: None) -> None:
     """One item is harder in the first country; told so, the model says by how much and skill stays comparable."""
     one = simulate_skills(replace(SMALL, children=500, skill_sd=0.0, girl=None), 3)
     answers = one.rows.answers.copy()
@@ -187,7 +194,7 @@ def test_items_that_work_differently_are_found() -> None:
     assert abs(skill[1]) < abs(skill[0])
 
 
-def test_a_fit_that_fails_its_checks_cannot_be_released() -> None:
+def test_a_fit_that_fails_its_checks_cannot_be_released(one_round: None) -> None:
     fit = fit_skills(made().rows, specification(made().rows, nodes=15), replace(FAST, weighted_draws=500))
     if fit.passed:  # the quadrature check is what must fail at 15 nodes
         pytest.fail("15 nodes cannot be enough for items as steep as these")

@@ -101,9 +101,7 @@ def test_the_effect_moves_with_the_assumed_cause() -> None:
 
 @pytest.mark.slow
 def test_told_of_the_cause_the_model_finds_the_truth_and_untold_it_does_not() -> None:
-    truth = SkillTruth(
-        countries=1, children=20_000, exposure=(-1.0, 1.0), distress=(0.0, 0.0, 0.0), girl=None, rho=0.6
-    )
+    truth = SkillTruth(countries=1, children=20_000, exposure=(-1.0, 1.0), distress=(0.0, 0.0, 0.0), girl=None, rho=0.6)
     one = simulate_skills(truth, 1)
     distance = {}
     for rho in (0.0, 0.6):
