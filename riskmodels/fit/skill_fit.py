@@ -31,7 +31,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 SKILL_CODE = ("models", "fit", "design/skill_rows.py")
 #: Draws added, in multiples of those asked for, while too few are effective.
-MORE_DRAWS = (1, 1, 2)
+MORE_DRAWS = (1, 1, 1, 1)
 #: Draws per chain of Hamiltonian Monte Carlo: first, and at most twice as often doubled.
 FIRST_DRAWS, TUNING = 500, 200
 #: Error of the log likelihood, against three times the nodes, above which more nodes are asked for.
