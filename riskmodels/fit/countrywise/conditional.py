@@ -16,6 +16,8 @@ FloatArray = npt.NDArray[np.float64]
 LONGEST_STEP = 2.0
 #: Newton steps with fresh information end when no coefficient changes by more.
 SETTLED = 0.001
+#: Halvings of a Newton step at most.
+HALVINGS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,12 +159,12 @@ def condition(
     """
     prior = prior_at(model, zeta)
     precision = factorise(model, around.information[None], prior)
-    working = around.score + np.einsum("cde,ce->cd", around.information, around.coefficients - prior.mean)
-    shared, own = precision.solve(
-        prior.shared.apply(working.sum(axis=0)[None]), prior.own.apply(working[None, :, model.own])
-    )
+    shared, own = _first_step(model, prior, precision, around, 1.0)
     at = prior.coefficients(model, shared, own)
     longest = np.abs(at - around.coefficients).max(axis=(1, 2))
+    if refresh and not longest.max() <= LONGEST_STEP:
+        shared, own = _first_step(model, prior, precision, around, LONGEST_STEP / longest.max())
+        at = prior.coefficients(model, shared, own)
     for _ in range(steps - 1):
         score = model.likelihood.score(at)
         if refresh:
@@ -171,17 +173,49 @@ def condition(
         pull_own = prior.own.apply(score[..., model.own]) - own
         step, step_own = precision.solve(pull, pull_own)
         longest = np.abs(prior.coefficients(model, shared + step, own + step_own) - at).max(axis=(1, 2))
-        shrink = np.minimum(1.0, LONGEST_STEP / np.maximum(longest, 1e-300))[:, None]
-        shared, own = shared + shrink * step, own + shrink[..., None] * step_own
+        shrink = np.minimum(1.0, LONGEST_STEP / np.maximum(longest, 1e-300))
+        if refresh:
+            shrink = _uphill(model, prior, (shared, own), (step, step_own), shrink)
+        shared, own = shared + shrink[:, None] * step, own + shrink[:, None, None] * step_own
         at = prior.coefficients(model, shared, own)
         if refresh and longest.max() < SETTLED:
             break
     log_marginal = (
         log_hyper_prior(model.hypers, zeta)
-        + model.likelihood.log_density(at).sum(axis=1)
-        - 0.5 * (shared**2).sum(axis=1)
-        - 0.5 * (own**2).sum(axis=(1, 2))
+        + _log_posterior(model, prior, shared, own)
         - 0.5 * precision.log_determinant_own.sum(axis=1)
         - 0.5 * precision.log_determinant_shared
     )
     return Conditional(zeta, prior, precision, shared, own, log_marginal, longest)
+
+
+def _first_step(
+    model: CountryModel, prior: Prior, precision: Precision, around: Expansion, length: float
+) -> tuple[FloatArray, FloatArray]:
+    """Standardised coefficients where the expansion, its score shortened to this length, and the prior meet."""
+    working = length * around.score + np.einsum("cde,ce->cd", around.information, around.coefficients - prior.mean)
+    return precision.solve(prior.shared.apply(working.sum(axis=0)[None]), prior.own.apply(working[None, :, model.own]))
+
+
+def _log_posterior(model: CountryModel, prior: Prior, shared: FloatArray, own: FloatArray) -> FloatArray:
+    """Log density of coefficients given hyperparameters, up to a constant, (points,)."""
+    likelihood = model.likelihood.log_density(prior.coefficients(model, shared, own)).sum(axis=1)
+    return np.asarray(likelihood - 0.5 * (shared**2).sum(axis=1) - 0.5 * (own**2).sum(axis=(1, 2)))
+
+
+def _uphill(
+    model: CountryModel,
+    prior: Prior,
+    place: tuple[FloatArray, FloatArray],
+    step: tuple[FloatArray, FloatArray],
+    shrink: FloatArray,
+) -> FloatArray:
+    """Halve steps until the log density does not fall."""
+    before = _log_posterior(model, prior, *place)
+    for _ in range(HALVINGS):
+        moved = (place[0] + shrink[:, None] * step[0], place[1] + shrink[:, None, None] * step[1])
+        worse = ~(_log_posterior(model, prior, *moved) >= before - 1e-9 * np.abs(before))
+        if not worse.any():
+            break
+        shrink = np.where(worse, shrink / 2, shrink)
+    return shrink
