@@ -15,6 +15,8 @@ RISK, OTHER, HOW_MANY = "risk", "other_risk", "how_many"
 #: Children with or without, below which a direct figure is not written.
 SMALL = 10
 DIRECT = ("n_effective", "direct", "direct_low", "direct_high")
+#: Characters that words of a row get at least.
+NARROWEST_WORDS = 8
 NOT_WRITTEN = "direct figure not shown: it rests on fewer than 10 children with, or without"
 IMPOSSIBLE = "declared impossible"
 
@@ -36,7 +38,10 @@ def _empty(title: str, columns: list[str], words: int, probability: float) -> Ta
     )
     shown = Table(title=title, title_justify="left", caption=caption, caption_justify="left", header_style="bold")
     for place, name in enumerate(columns):
-        shown.add_column(name, justify="left" if place < words else "right", no_wrap=place >= words)
+        narrowest = NARROWEST_WORDS if place < words else None
+        shown.add_column(
+            name, justify="left" if place < words else "right", no_wrap=place >= words, min_width=narrowest
+        )
     return shown
 
 
@@ -53,7 +58,7 @@ def number_table(table: pd.DataFrame, title: str, most: int = 3) -> Table:
         Largest number of risks shown.
     """
     factors, steps = _factors(table), [k for k in dict.fromkeys(table[HOW_MANY]) if k <= most]
-    heads = [part for k in steps for part in (f"{k}+ risks %", "interval")]
+    heads = [f"{k}+ risks, %" for k in steps]
     shown = _empty(title, [*(factors or ["children"]), "n", *heads], max(len(factors), 1), table["probability"].iloc[0])
     groups = table.groupby(factors, sort=False, observed=True) if factors else [(("all",), table)]
     for name, part in groups:
@@ -62,7 +67,7 @@ def number_table(table: pd.DataFrame, title: str, most: int = 3) -> Table:
         cells = []
         for k in steps:
             middle, low, high = (100 * float(rows.loc[k, column]) for column in ("median", "low", "high"))
-            cells += [_guarded(n, f"{middle:.1f}"), _guarded(n, f"{low:.1f} to {high:.1f}")]
+            cells.append(_guarded(n, f"{middle:.1f}, {low:.1f}-{high:.1f}"))
         words = [Text(str(one)) for one in (name if isinstance(name, tuple) else (name,))]
         shown.add_row(*words, _guarded(n, f"{n:,.0f}"), *cells)
     return shown
