@@ -113,6 +113,18 @@ _HOME = {
     "options_of": "design.joint_answers",
     "pair_estimates": "estimates.cooccurrence",
     "plot_cooccurrence": "report.figures_cooccurrence",
+    "SkillPathwaySpec": "models.skill_spec",
+    "SkillFit": "fit.skill_fit",
+    "attenuation": "estimates.skill_coefficients",
+    "coping_paths": "estimates.skill_effects",
+    "fit_skills": "fit.skill_fit",
+    "selection_sensitivity": "estimates.skill_selection",
+    "skill_coefficients": "estimates.skill_coefficients",
+    "skill_curves": "estimates.skill_effects",
+    "skill_moderation": "estimates.skill_effects",
+    "skill_rows": "design.skill_survey",
+    "skill_slopes": "estimates.skill_effects",
+    "skill_what_if": "estimates.skill_what_if",
 }
 __all__ = sorted(_HOME)
 

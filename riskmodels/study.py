@@ -25,13 +25,14 @@ from riskmodels.models.specs import PrevalenceSpec
 from riskmodels.prevalence_result import PrevalenceResult
 from riskmodels.study_cooccurrence import CooccurrenceVerbs
 from riskmodels.study_regression import RegressionVerbs
+from riskmodels.study_skills import SkillVerbs
 from riskmodels.survey.population import PopulationFrame
 from riskmodels.survey.survey import read_survey, survey_from_frame
 from riskmodels.vocabulary import COUNTRY, Base
 
 
 @dataclass(frozen=True, eq=False)
-class Study(RegressionVerbs, CooccurrenceVerbs):
+class Study(RegressionVerbs, CooccurrenceVerbs, SkillVerbs):
     """A survey, its population and the verbs that answer questions about it.
 
     Parameters

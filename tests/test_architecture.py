@@ -29,6 +29,7 @@ ROOMS = [
     "cooccurrence_result",
     "study_regression",
     "study_cooccurrence",
+    "study_skills",
     "study",
     "cli_regression",
     "cli_cooccurrence",
@@ -132,3 +133,18 @@ def test_regression_coverage_certifies_the_code_at_hand() -> None:
     for name in ("age", "country intercepts", "marginal effect of age", "marginal effects of age by country"):
         assert result["unadjusted"][name]["0.95"]["covered"] < 0.85
         assert 0.93 <= result["adjusted"][name]["0.95"]["covered"] <= 0.97
+
+
+def test_cooccurrence_coverage_certifies_the_code_at_hand() -> None:
+    """Truths of other models: intervals of P(B given A) hold, the error is that of sampling; what fails is shown failing."""
+    result = json.loads((ROOT.parent / "benchmarks" / "results" / "cooccurrence_coverage.json").read_text())
+    changed = [name for name, digest in result["code_sha256"].items() if hashes_of_code(name) != {name: digest}]
+    assert changed == [], "run python benchmarks/cooccurrence_coverage.py again: the code it certifies has changed"
+    for truth in ("multivariate probit", "two factors"):
+        part = result[truth]
+        given = part["pairwise: P(B|A), countries"]
+        assert 0.86 <= given["covered_90"] <= 0.94
+        assert given["error_points"] <= 1.1 * given["sampling_limit_points"]
+        assert part["one factor: P(B|A), countries"]["covered_90"] < given["covered_90"]
+        alone = part["pairs alone: exactly k, all countries"]
+        assert alone["covered_90"] < part["pairwise: exactly k, all countries"]["covered_90"]

@@ -192,3 +192,19 @@ def test_nothing_shown_of_rows_is_an_answer() -> None:
     assert (
         repr(ROWS) == f"SkillRows(SYNTHETIC, 6 items, 3 strategies, {len(ROWS)} rows of 4,200 children in 6 countries)"
     )
+
+
+def test_the_verb_of_a_study_asks_the_engine_for_what_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    import riskmodels as rm
+    from riskmodels.fit import skill_fit
+
+    asked: list[object] = []
+    monkeypatch.setattr(skill_fit, "fit_skills", lambda rows, spec, sampler, progress: asked.extend([rows, spec]))
+    study = rm.load_study("data/synthetic/invented/study.toml")
+    items = [f"skill_{k}" for k in range(1, 7)]
+    coping = ["coped_deleted", "coped_blocked"]
+    study.skills(items, "cyberbullied", coping, "distress", ["gender", "age"], dif=["skill_2"])
+    rows, spec = asked
+    assert spec.numbers == {"age": (14.5, 1.0)}  # type: ignore[attr-defined]
+    assert (spec.dif, spec.measurement) == (("skill_2",), "latent")  # type: ignore[attr-defined]
+    assert rows.n.sum() > 1000  # type: ignore[attr-defined]
