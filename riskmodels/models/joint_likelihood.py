@@ -27,6 +27,8 @@ IntArray = npt.NDArray[np.int64]
 
 #: Numbers in the largest array worked on at once: what stays in a processor's cache.
 NUMBERS_AT_ONCE = 300_000
+#: Logs from which tables are worked out by logs.
+LARGEST_LOG = 600.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,11 +141,39 @@ class JointLikelihood:
             table *= np.exp(heights)[self.index.held][:, :, self.table_covariates[:, 0].astype(int)]
         return table, np.exp(np.moveaxis(main.reshape(points, -1, self.risks), -1, 0))
 
-    def _whole_tables(self, coefficients: FloatArray) -> FloatArray:
-        """Unnormalised tables of every cell, shape (2^J, points, cells)."""
+    def _overflows(self, coefficients: FloatArray) -> bool:
+        """Whether some table might hold a number too large for a double."""
+        main, associations = self.cell_parameters(coefficients)
+        bound = np.maximum(main, 0).sum(axis=-1).max() + np.maximum(associations, 0).sum(axis=-1).max()
+        steps = np.cumsum(coefficients[..., self.size - self.steps :], axis=-1)
+        return bool(bound + max(float(steps.max(initial=0.0)), 0.0) > LARGEST_LOG)
+
+    def _whole_tables(self, coefficients: FloatArray) -> tuple[FloatArray, FloatArray | float]:
+        """Unnormalised tables of every cell, shape (2^J, points, cells), and the log of what they were divided by."""
+        if self._overflows(coefficients):
+            return self._tables_by_logs(coefficients)
         table, odds = self._tables(coefficients)
         spread = table[:, :, self.table_of_cell].reshape(len(table), -1)
-        return unnormalised_table(spread, odds.reshape(self.risks, -1)).reshape(len(table), *odds.shape[1:])
+        whole = unnormalised_table(spread, odds.reshape(self.risks, -1)).reshape(len(table), *odds.shape[1:])
+        return whole, 0.0
+
+    def _tables_by_logs(self, coefficients: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The same pattern by pattern, each table divided by its largest number: slow, and never too large."""
+        main, associations = self.cell_parameters(coefficients)
+        points = len(main)
+        every = np.full((points, associations.shape[1], self.risks * (self.risks - 1) // 2), -np.inf)
+        every[..., self.free] = associations
+        has = has_risk(self.risks)
+        first, second = np.triu_indices(self.risks, 1)
+        held = (has[:, first] * has[:, second]).astype(bool)
+        pairs = np.where(held[:, None, None], every, 0.0).sum(axis=-1)[:, :, self.table_of_cell]
+        log = pairs + np.einsum("kj,ncj->knc", has, main.reshape(points, -1, self.risks))
+        if self.steps:
+            at_least = self._statistics_of_patterns()[:, self.risks + len(self.free) :]
+            country = np.repeat(np.arange(self.n.shape[0]), self.n.shape[1])
+            log = log + np.einsum("ks,ncs->knc", at_least, coefficients[..., -self.steps :])[:, :, country]
+        scale = log.max(axis=0)
+        return np.exp(log - scale), scale
 
     def _at_once(self) -> int:
         return max(1, NUMBERS_AT_ONCE // (2**self.risks * self.n.size))
@@ -154,7 +184,7 @@ class JointLikelihood:
 
     def probabilities(self, coefficients: FloatArray) -> FloatArray:
         """Pattern probabilities, shape (2^J, points, countries x places)."""
-        table = self._whole_tables(coefficients)
+        table, _ = self._whole_tables(coefficients)
         return np.asarray(table / table.sum(axis=0))
 
     def log_density(self, coefficients: FloatArray) -> FloatArray:
@@ -164,17 +194,20 @@ class JointLikelihood:
     def _log_density(self, coefficients: FloatArray) -> FloatArray:
         points = len(coefficients)
         total = np.einsum("cd,ncd->nc", self._observed(), coefficients)
-        if len(self.incomplete):
-            whole = self._whole_tables(coefficients)
-            normalising = whole.sum(axis=0)
-            found = np.log(self._completed(whole))
-            inside = np.zeros((self.n.size, points))
-            np.add.at(inside, self.incomplete.cell, self.incomplete.count[:, None] * found)
-            total += inside.reshape(*self.n.shape, points).sum(axis=1).T
+        if len(self.incomplete) or self._overflows(coefficients):
+            whole, scale = self._whole_tables(coefficients)
+            log_sums = np.log(whole.sum(axis=0)) + scale
+            if len(self.incomplete):
+                inside = np.zeros((self.n.size, points))
+                with np.errstate(divide="ignore"):  # answers less likely than the smallest number: no weight
+                    found = np.log(self._completed(whole))
+                if not isinstance(scale, float):
+                    found = found + scale[:, self.incomplete.cell].T
+                np.add.at(inside, self.incomplete.cell, self.incomplete.count[:, None] * found)
+                total += inside.reshape(*self.n.shape, points).sum(axis=1).T
         else:
-            table, odds = self._tables(coefficients)
-            normalising = self._sums(table, odds)
-        return np.asarray(total - (self.n * np.log(normalising.reshape(points, *self.n.shape))).sum(axis=-1))
+            log_sums = np.log(self._sums(*self._tables(coefficients)))
+        return np.asarray(total - (self.n * log_sums.reshape(points, *self.n.shape)).sum(axis=-1))
 
     def _sums(self, table: FloatArray, odds: FloatArray) -> FloatArray:
         """Normalising sum of every cell, shape (points, cells); a country's cells share its table where they can."""
@@ -249,7 +282,8 @@ class JointLikelihood:
         parts = whole[own.completion, :, own.completion_cell]
         sums = np.add.reduceat(parts, own.starts, axis=0)
         lengths = np.diff(np.append(own.starts, len(own.completion)))
-        parts *= np.repeat(own.count[:, None] / sums, lengths, axis=0)
+        share = np.divide(own.count[:, None], sums, out=np.zeros_like(sums), where=sums > 0)
+        parts *= np.repeat(share, lengths, axis=0)
         expected = np.zeros((whole.shape[0] * whole.shape[2], whole.shape[1]))
         key = own.completion * whole.shape[2] + own.completion_cell
         order = np.argsort(key, kind="stable")
@@ -262,7 +296,7 @@ class JointLikelihood:
         return np.concatenate([self._score(part) for part in self._in_parts(coefficients)])
 
     def _score(self, coefficients: FloatArray) -> FloatArray:
-        whole = self._whole_tables(coefficients)
+        whole, _ = self._whole_tables(coefficients)
         difference = -self.n.ravel() * (whole / whole.sum(axis=0))
         if len(self.incomplete):
             difference += self._expected_completions(whole)
@@ -275,7 +309,7 @@ class JointLikelihood:
         return found if self.missing_information is None else found - self.missing_information
 
     def _information(self, coefficients: FloatArray) -> FloatArray:
-        whole = self._whole_tables(coefficients)
+        whole, _ = self._whole_tables(coefficients)
         whole /= whole.sum(axis=0)
         covariance = self._second_moments(whole.copy())
         mean = self._moments(whole)
@@ -302,7 +336,7 @@ class JointLikelihood:
         if not len(self.incomplete):
             return self
         own = self.incomplete
-        whole = self._whole_tables(coefficients[None])
+        whole, _ = self._whole_tables(coefficients[None])
         parts = whole[own.completion, 0, own.completion_cell]
         lengths = np.diff(np.append(own.starts, len(own.completion)))
         share = parts / np.repeat(np.add.reduceat(parts, own.starts), lengths)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riskmodels.design.joint_counts import UNKNOWN, JointCounts
+from riskmodels.models import joint_likelihood
 from riskmodels.models.cooccurrence_spec import CooccurrenceSpec
 from riskmodels.models.joint_margins import has_risk, margins_of
 from riskmodels.models.joint_tables import (
@@ -116,3 +117,25 @@ def test_impossible_pairs_have_no_probability() -> None:
     together = (has_risk(4)[:, 1] * has_risk(4)[:, 2]).astype(bool)
     assert (p[together] == 0).all()
     np.testing.assert_allclose(p.sum(axis=0), 1)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_tables_too_large_for_a_number_are_worked_out_by_logs(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Far out in the tails of a proposal: finite, and equal to the ordinary way where both exist."""
+    _, latent = _model(case)
+    likelihood = latent.likelihood
+    at = latent.model.start + np.random.default_rng(1).normal(0, 1, (2, 3, latent.model.size))
+    ordinary = [
+        f(at) for f in (likelihood.log_density, likelihood.score, likelihood.information, likelihood.probabilities)
+    ]
+    monkeypatch.setattr(joint_likelihood, "LARGEST_LOG", -1.0)
+    by_logs = [
+        f(at) for f in (likelihood.log_density, likelihood.score, likelihood.information, likelihood.probabilities)
+    ]
+    for one, other in zip(ordinary, by_logs, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+    monkeypatch.undo()
+    far = at.copy()
+    far[0, 1, :] += 300.0
+    assert not np.isnan(likelihood.log_density(far)).any()
+    assert np.isfinite(likelihood.score(far)).all()
