@@ -27,7 +27,7 @@ from riskmodels.provenance import installed_versions
 from riskmodels.survey.synthetic.joint_truths import probit_truth, simulate_joint, two_factor_truth
 
 RESULT = Path(__file__).parent / "results" / "cooccurrence_speed.json"
-PEER_SECONDS = 420.0
+PEER_SECONDS = 240.0
 SPEC = rm.CooccurrenceSpec(ordered=("age_group",))
 
 
