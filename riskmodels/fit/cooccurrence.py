@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -122,7 +121,7 @@ def _judged(counts: JointCounts, posterior: xr.Dataset) -> tuple[dict[str, Float
         flat = values.reshape(*values.shape[:2], -1)
         margins[name] = flat[..., flat.max(axis=(0, 1)) > 0]
     parameters = {str(name): posterior[name].to_numpy() for name in posterior if name not in margins}
-    return parameters, margins
+    return parameters, {name: values for name, values in margins.items() if values.size}
 
 
 def _make(
@@ -163,12 +162,8 @@ def _make(
 def _by_engine(counts: JointCounts, spec: CooccurrenceSpec, sampler: SamplerSpec, draws: int) -> CooccurrenceFit:
     started = time.perf_counter()
     latent = latent_cooccurrence(counts, spec)
-
-    def settle(model: CountryModel, coefficients: FloatArray) -> CountryModel:
-        likelihood = latent.likelihood.settled_at(coefficients)
-        return model if likelihood is latent.likelihood else replace(model, likelihood=likelihood)
-
-    found = draw_countrywise(latent.model, draws, sampler.seed, settle=settle)
+    rounds = 3 if memory_needed(counts, 4 * draws) <= BYTES_AT_MOST else 1
+    found = draw_countrywise(latent.model, draws, sampler.seed, rounds=rounds)
     values = hyper_values(latent.model.hypers, found.zeta)
     sds = {hyper.name: np.tile(value, (2, 1)) for hyper, value in zip(latent.model.hypers, values, strict=True)}
     posterior = _posterior(counts, latent, found.shared, found.own, sds)
@@ -276,14 +271,16 @@ def fit_cooccurrence(
     progress("exploring", 0, 1)
     try:
         fit = _by_engine(counts, spec, sampler, sampler.weighted_draws)
-        if not fit.passed:
+        if not fit.passed and memory_needed(counts, 3 * sampler.weighted_draws) <= BYTES_AT_MOST:
             fit = _by_engine(counts, spec, sampler, 3 * sampler.weighted_draws)
-    except (FitError, np.linalg.LinAlgError) as error:
+    except FitError as error:
         if sampler.engine == "laplace":
             raise
+        _refuse_what_does_not_fit(counts, sampler.chains * sampler.draws)
         return _by_nuts(counts, spec, sampler, f"the fast engine found no posterior: {error}", progress)
     progress("exploring", 1, 1)
     if fit.passed or sampler.engine == "laplace":
         return fit
+    _refuse_what_does_not_fit(counts, sampler.chains * sampler.draws)
     failed = "; ".join(str(check) for check in fit.checks if not check.passed)
     return _by_nuts(counts, spec, sampler, f"the fast engine failed its checks: {failed}", progress)

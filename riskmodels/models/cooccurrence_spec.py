@@ -50,6 +50,18 @@ class AssociationPriors:
     deviation_sd: Prior = _GROUP_SD
     step_sd: Prior = _STEP_SD
 
+    def __post_init__(self) -> None:
+        """Refuse a prior of the wrong kind (E195)."""
+        halves = ("half_normal", "half_student_t")
+        wanted = {"mean": ("normal",), **dict.fromkeys(("pair_sd", "group_sd", "deviation_sd", "step_sd"), halves)}
+        problems = [
+            Problem("E195", f"{name} takes {' or '.join(kinds)}", name, 1, "choose a prior of that family")
+            for name, kinds in wanted.items()
+            if getattr(self, name).family not in kinds
+        ]
+        if problems:
+            raise InputError(problems, "AssociationPriors")
+
 
 _ASSOCIATIONS = AssociationPriors()
 

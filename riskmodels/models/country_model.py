@@ -30,7 +30,13 @@ class CountryLikelihood(Protocol):
         """Its first derivative, shape of the coefficients."""
 
     def information(self, coefficients: FloatArray) -> FloatArray:
-        """Minus the second derivative, or a positive definite matrix close to it, (points, countries, D, D)."""
+        """Minus the second derivative as far as it is known, (points, countries, D, D)."""
+
+    def complete_information(self, coefficients: FloatArray) -> FloatArray:
+        """A positive semi-definite matrix that is no smaller, of the same shape."""
+
+    def settled_at(self, coefficients: FloatArray) -> CountryLikelihood:
+        """The same, whose information is exact at coefficients of shape (countries, D)."""
 
 
 @dataclass(frozen=True)

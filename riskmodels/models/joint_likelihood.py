@@ -115,8 +115,12 @@ class JointLikelihood:
         """Statistics and covariates of main effects, associations and steps."""
         first, second = self.risks, self.risks + len(self.free)
         ones = np.ones((*self.n.shape, 1))
-        blocks = [(slice(0, first), self.main), (slice(first, second), self.association)]
-        return blocks + ([(slice(second, second + self.steps), ones)] if self.steps else [])
+        blocks = [
+            (slice(0, first), self.main),
+            (slice(first, second), self.association),
+            (slice(second, second + self.steps), ones),
+        ]
+        return [(at, own) for at, own in blocks if at.stop > at.start]
 
     def cell_parameters(self, coefficients: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Main effects (points, countries, places, J), and associations of each distinct table (points, tables, pairs)."""
@@ -161,15 +165,14 @@ class JointLikelihood:
         """The same pattern by pattern, each table divided by its largest number: slow, and never too large."""
         main, associations = self.cell_parameters(coefficients)
         points = len(main)
-        every = np.full((points, associations.shape[1], self.risks * (self.risks - 1) // 2), -np.inf)
-        every[..., self.free] = associations
-        has = has_risk(self.risks)
-        first, second = np.triu_indices(self.risks, 1)
-        held = (has[:, first] * has[:, second]).astype(bool)
-        pairs = np.where(held[:, None, None], every, 0.0).sum(axis=-1)[:, :, self.table_of_cell]
-        log = pairs + np.einsum("kj,ncj->knc", has, main.reshape(points, -1, self.risks))
+        statistics, has = self._statistics_of_patterns(), has_risk(self.risks)
+        held = statistics[:, self.risks : self.risks + len(self.free)]
+        log = np.tensordot(held, associations, axes=(1, 2))[:, :, self.table_of_cell]
+        log = log + np.einsum("kj,ncj->knc", has, main.reshape(points, -1, self.risks))
+        first, second = (np.delete(part, self.free) for part in np.triu_indices(self.risks, 1))
+        log[(has[:, first] * has[:, second]).any(axis=1)] = -np.inf
         if self.steps:
-            at_least = self._statistics_of_patterns()[:, self.risks + len(self.free) :]
+            at_least = statistics[:, self.risks + len(self.free) :]
             country = np.repeat(np.arange(self.n.shape[0]), self.n.shape[1])
             log = log + np.einsum("ks,ncs->knc", at_least, coefficients[..., -self.steps :])[:, :, country]
         scale = log.max(axis=0)
@@ -305,8 +308,12 @@ class JointLikelihood:
 
     def information(self, coefficients: FloatArray) -> FloatArray:
         """Information of complete answers less what is missing (if known), shape (points, countries, D, D)."""
-        found = np.concatenate([self._information(part) for part in self._in_parts(coefficients)])
+        found = self.complete_information(coefficients)
         return found if self.missing_information is None else found - self.missing_information
+
+    def complete_information(self, coefficients: FloatArray) -> FloatArray:
+        """Information if every answer were known, shape (points, countries, D, D)."""
+        return np.concatenate([self._information(part) for part in self._in_parts(coefficients)])
 
     def _information(self, coefficients: FloatArray) -> FloatArray:
         whole, _ = self._whole_tables(coefficients)

@@ -124,9 +124,9 @@ def _blocks(
     location, scale = float(bonds.mean.location or 0.0), float(bonds.mean.scale or 1.0)
     if free:
         build.shared.append(
-            PriorBlock("association", of_pair(0), location, 0.75, scale, deviation_hyper=pair_sd)
+            PriorBlock("association", of_pair(0), location, common=scale, deviation_hyper=pair_sd)
             if free > 1
-            else PriorBlock("association", of_pair(0), location, float(np.hypot(scale, 0.75)))
+            else PriorBlock("association", of_pair(0), location, float(np.hypot(scale, bonds.pair_sd.scale or 0.0)))
         )
     for factor in dict.fromkeys(name.split(": ")[0] for name in main[1:]):
         ordered = factor in spec.ordered
@@ -134,7 +134,7 @@ def _blocks(
         for place, name in enumerate(main):
             if name.split(": ")[0] == factor and place:
                 build.shared.append(PriorBlock(name, of_risk(place), deviation_hyper=sd))
-    for factor in dict.fromkeys(name.split(": ")[0] for name in pairs[1:]):
+    for factor in dict.fromkeys(name.split(": ")[0] for name in pairs[1:] if free):
         common = build.sd(f"association_{factor}_sd", bonds.group_sd)
         deviation = build.sd(f"association_{factor}_deviation_sd", bonds.deviation_sd) if free > 1 else None
         for place, name in enumerate(pairs):

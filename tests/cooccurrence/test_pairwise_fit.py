@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import integrate
 
 import riskmodels as rm
-from riskmodels.design.joint_counts import JointCounts
+from riskmodels.design.joint_counts import UNKNOWN, JointCounts
 from riskmodels.design.joint_simulated import counts_of_sample
 from riskmodels.errors import FitError, InputError
 from riskmodels.fit.checks import convergence
@@ -15,9 +17,10 @@ from riskmodels.fit.cooccurrence import fit_cooccurrence
 from riskmodels.fit.cooccurrence_fit import CooccurrenceFit
 from riskmodels.fit.countrywise.engine import draw_countrywise
 from riskmodels.fit.weighting import effective_draws
-from riskmodels.models.cooccurrence_spec import CooccurrenceSpec
+from riskmodels.models.cooccurrence_spec import AssociationPriors, CooccurrenceSpec
 from riskmodels.models.joint_margins import margins_of
 from riskmodels.models.latent_cooccurrence import latent_cooccurrence
+from riskmodels.models.priors import Prior
 from riskmodels.survey.synthetic.joint_truths import probit_truth, simulate_joint
 from tests.cooccurrence.made_up import counts_from_probabilities, log_linear
 
@@ -211,3 +214,37 @@ def test_the_number_of_risks_is_matched_where_pairs_alone_get_it_wrong() -> None
     with_steps, pairs_alone = exactly(CooccurrenceSpec()), exactly(CooccurrenceSpec(number_steps=False))
     assert np.abs(with_steps.mean(axis=0) - true).max() < 0.008  # sampling error of 18,000 children: 0.0036
     assert pairs_alone[:, 1].mean() - true[1] > 0.01
+
+
+def _not_asked(counts: JointCounts, country: int, risk: int) -> JointCounts:
+    """The same where one country was not asked about a risk."""
+    answers = counts.answers.copy()
+    answers[counts.index[counts.cell, 0] == country, risk] = UNKNOWN
+    return replace(counts, answers=answers, children=None)
+
+
+def test_a_country_that_was_not_asked_of_a_risk_borrows_it() -> None:
+    counts = _counts(risks=5, per_cell=300)
+    fit = fit_cooccurrence(_not_asked(counts, 0, 4), sampler=FAST)
+    assert fit.passed
+    draws = fit.draws["single"].to_numpy().reshape(-1, len(counts), 5)
+    low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+    width = (high - low)[:, 4].reshape(6, 2).mean(axis=1)
+    assert width[0] > 2 * width[1:].mean()
+
+
+def test_two_risks_that_exclude_each_other_have_no_association() -> None:
+    p = np.repeat([[0.7, 0.2, 0.1, 0.0]], 6, axis=0)
+    counts = counts_from_probabilities(p, (6,), 200, 1, impossible=((0, 1),))
+    fit = fit_cooccurrence(counts, CooccurrenceSpec(), FAST)
+    assert (fit.posterior["both"] == 0).all()
+    assert np.abs(fit.draws["single"].mean(("chain", "draw", "cell")) - [0.2, 0.1]).max() < 0.03
+
+
+def test_priors_of_associations_are_of_the_right_kind_and_used() -> None:
+    with pytest.raises(InputError, match="mean takes normal"):
+        AssociationPriors(mean=Prior("half_normal", scale=1.0))
+    tight = AssociationPriors(mean=Prior("normal", location=0.0, scale=0.01), pair_sd=Prior("half_normal", scale=0.01))
+    counts = counts_from_probabilities(np.array([[0.5, 0.1, 0.1, 0.3]]), (1,), 200, 1, whole=False)
+    fit = fit_cooccurrence(counts, CooccurrenceSpec(association_priors=tight), FAST)
+    assert float(fit.draws["shared"][..., -1].std()) < 0.02

@@ -136,9 +136,11 @@ class Expansion:
 
 
 def expand(model: CountryModel, coefficients: FloatArray) -> Expansion:
-    """Expand the log likelihood to second order."""
+    """Expand the log likelihood to second order; directions in which it is not concave count as flat."""
     at = coefficients[None]
-    return Expansion(coefficients, model.likelihood.score(at)[0], model.likelihood.information(at)[0])
+    values, axes = np.linalg.eigh(model.likelihood.settled_at(coefficients).information(at)[0])
+    information = (axes * np.maximum(values, 0.0)[:, None, :]) @ np.swapaxes(axes, -1, -2)
+    return Expansion(coefficients, model.likelihood.score(at)[0], information)
 
 
 def condition(
@@ -155,7 +157,7 @@ def condition(
     steps
         How many in all, at most.
     refresh
-        Whether later steps take the information at hand; else that of the expansion, and each costs a gradient only.
+        Whether later steps take the information at hand (of one point only); else that of the expansion, and each costs a gradient only.
     """
     prior = prior_at(model, zeta)
     precision = factorise(model, around.information[None], prior)
@@ -168,7 +170,7 @@ def condition(
     for _ in range(steps - 1):
         score = model.likelihood.score(at)
         if refresh:
-            precision = factorise(model, model.likelihood.information(at), prior)
+            precision = _precision_at(model, prior, at)
         pull = prior.shared.apply(score.sum(axis=1)) - shared
         pull_own = prior.own.apply(score[..., model.own]) - own
         step, step_own = precision.solve(pull, pull_own)
@@ -187,6 +189,14 @@ def condition(
         - 0.5 * precision.log_determinant_shared
     )
     return Conditional(zeta, prior, precision, shared, own, log_marginal, longest)
+
+
+def _precision_at(model: CountryModel, prior: Prior, at: FloatArray) -> Precision:
+    """Precision with the information at one point, or where that is indefinite, as if all answers were known."""
+    try:
+        return factorise(model, model.likelihood.settled_at(at[0]).information(at), prior)
+    except np.linalg.LinAlgError:
+        return factorise(model, model.likelihood.complete_information(at), prior)
 
 
 def _first_step(

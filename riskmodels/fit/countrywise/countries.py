@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from riskmodels.fit.countrywise.conditional import Conditional
+from riskmodels.fit.countrywise.conditional import LONGEST_STEP, Conditional
 from riskmodels.fit.laplace.heavy_tails import log_heavy
 from riskmodels.models.country_model import CountryModel
 
@@ -70,7 +70,7 @@ def _weighted(
 ) -> tuple[FloatArray, FloatArray]:
     """Log weights (draws, points, C) of mirrored draws around the mode, and these coefficients (draws, points, C, B).
 
-    The mode given shared coefficients is that of the normal approximation, one Newton step on.
+    The mode given shared coefficients is that of the normal approximation, one (not too long) Newton step on.
 
     Around the mode, what is odd in the log likelihood's departure from a quadratic cancels within a pair: proposals
     matched to mean and covariance were tried and did worse.
@@ -80,7 +80,9 @@ def _weighted(
     centre = at.own - (back @ (at.precision.half @ step))[..., 0]
     score = model.likelihood.score(at.prior.coefficients(model, shared, centre))
     pull = at.prior.own.apply(score[..., model.own]) - centre
-    centre = centre + (back @ (at.precision.own_inverse @ pull[..., None]))[..., 0]
+    newton = (back @ (at.precision.own_inverse @ pull[..., None]))[..., 0]
+    longest = np.abs(at.prior.own.apply(newton)).max(axis=-1, keepdims=True, initial=0.0)
+    centre = centre + newton * np.minimum(1.0, LONGEST_STEP / np.maximum(longest, 1e-300))
     constant = -0.5 * at.precision.log_determinant_own
     log_weights, drawn = [], []
     for one in noise:

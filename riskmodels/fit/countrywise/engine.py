@@ -38,7 +38,6 @@ from riskmodels.models.country_model import CountryModel, exact_over_normal
 from riskmodels.models.hyperparameters import log_hyper_prior
 
 FloatArray = npt.NDArray[np.float64]
-Settle = Callable[[CountryModel, FloatArray], CountryModel]
 
 #: Draws of every country's coefficients per draw of everything else: four, each with its mirror image.
 INNER_PAIRS = 4
@@ -83,7 +82,7 @@ class CountrywiseDraws:
 
 @dataclass(frozen=True, eq=False)
 class Explored:
-    """Where the posterior lies: a model settled at its mode, the likelihood expanded there, and a proposal."""
+    """Where the posterior lies: a model, its likelihood expanded at the mode, proposals."""
 
     model: CountryModel
     around: Expansion
@@ -95,32 +94,21 @@ class Explored:
         return condition(self.model, zeta, self.around, steps)
 
 
-def _settled(
-    model: CountryModel, zeta: FloatArray, around: Expansion, settle: Settle
-) -> tuple[CountryModel, Expansion]:
+def _settled(model: CountryModel, zeta: FloatArray, around: Expansion) -> Expansion:
     """The likelihood expanded at the mode of the coefficients at one point of the hyperparameters."""
-    for _ in range(2):
-        at = condition(model, zeta[:, None], around, NEWTON_STEPS, refresh=True)
-        if not (np.isfinite(at.log_marginal).all() and at.longest.max() < 0.01):
-            raise FitError("the mode of the joint model was not found; check the counts, or use engine='nuts'")
-        coefficients = at.prior.coefficients(model, at.shared, at.own)[0]
-        settled = settle(model, coefficients)
-        around = expand(settled, coefficients)
-        if settled is model:
-            break
-        model = settled
-    return model, around
+    at = condition(model, zeta[:, None], around, NEWTON_STEPS, refresh=True)
+    if not (np.isfinite(at.log_marginal).all() and at.longest.max() < 0.01):
+        raise FitError("the mode of the joint model was not found; check the counts, or use engine='nuts'")
+    return expand(model, at.prior.coefficients(model, at.shared, at.own)[0])
 
 
-def explore(model: CountryModel, settle: Settle) -> Explored:
+def explore(model: CountryModel) -> Explored:
     """Find the mode of the hyperparameters and the shape of their posterior around it.
 
     Parameters
     ----------
     model
         The model.
-    settle
-        Gives the model whose information is right around coefficients (C, D); the same model where it always is.
 
     Raises
     ------
@@ -130,10 +118,10 @@ def explore(model: CountryModel, settle: Settle) -> Explored:
     mode = np.zeros(model.dimension)
     around = expand(model, np.tile(model.start, (model.countries, 1)))
     empty, normal = TailedProposal(mode, np.zeros((0, 0)), mode, mode), no_skew(model)
-    model, around = _settled(model, mode, around, settle)
+    around = _settled(model, mode, around)
     for _ in range(2 if model.dimension else 0):
         mode = find_mode(_log_marginal(Explored(model, around, empty, normal)), mode)
-        model, around = _settled(model, mode, around, settle)
+        around = _settled(model, mode, around)
     explored = Explored(model, around, empty, normal)
     if model.dimension:
         log_density = _log_marginal(explored)
@@ -225,9 +213,7 @@ def _weighed(raw: _Raw) -> CountrywiseDraws:
     return CountrywiseDraws(zeta, shared, own, weights.reshape(log_weights.shape), pareto_k)
 
 
-def draw_countrywise(
-    model: CountryModel, draws: int, seed: int, *, settle: Settle = lambda model, _: model, rounds: int = 3
-) -> CountrywiseDraws:
+def draw_countrywise(model: CountryModel, draws: int, seed: int, *, rounds: int = 3) -> CountrywiseDraws:
     """Draw from the posterior, with importance weights.
 
     Parameters
@@ -238,8 +224,6 @@ def draw_countrywise(
         Draws, in mirrored pairs that share hyperparameters.
     seed
         Same seed, versions and machine: bitwise the same draws.
-    settle
-        As in `explore`.
     rounds
         At most this many batches: weights that fail their k-hat refit the proposal, too few effective draws add to it.
 
@@ -254,7 +238,10 @@ def draw_countrywise(
         If no mode is found, if the weight of any draw is not a number, or if no draw has a finite weight.
     """
     with threadpool_limits(limits=1), np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        explored = explore(model, settle)
+        try:
+            explored = explore(model)
+        except np.linalg.LinAlgError as error:
+            raise FitError(f"the joint model has no usable approximation ({error}); use engine='nuts'") from None
         raw = _raw(explored, draws // 2, seed, 1)
         best, done = _weighed(raw), 1
         while done < rounds:
