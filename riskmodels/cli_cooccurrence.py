@@ -149,7 +149,8 @@ def write_result(result: CooccurrenceResult, by: Sequence[str], out: Path) -> li
     Returns
     -------
     list of str
-        Names of the files. Bases under 25 are blanked in all of them, and direct figures of fewer than 10 children.
+        Names of the files. Bases under 25 are blanked in all of them, and direct figures of fewer than 10 children; what
+        can be computed from several files, or by subtracting groups, is not protected: nothing here is cleared for release.
     """
     import pandas as pd
 
@@ -161,20 +162,26 @@ def write_result(result: CooccurrenceResult, by: Sequence[str], out: Path) -> li
 
     synthetic = result.fit.counts.synthetic
     number, mean, single = result.estimates(by), result.mean(by), result.prevalence(by)
-    exact, estimates = result.combinations(), []
+    estimates, left_out = [], []
     tables = {
         "how_many_risks": share_file(number.table, synthetic=synthetic),
         "mean_number_of_risks": mean_file(mean.table, synthetic=synthetic),
         "prevalence": share_file(single.table, synthetic=synthetic),
-        "combinations": share_file(exact.table, synthetic=synthetic),
     }
+    try:
+        exact = result.combinations()
+    except GateError as error:
+        left_out.append(f"combinations: {error}")
+    else:
+        tables["combinations"] = share_file(exact.table, synthetic=synthetic)
+        estimates.append(exact)
     for name, groups in (("pairs", ()), ("pairs_by_group", tuple(by))):
         found = [result.pairs(measure, groups) for measure in PAIR_MEASURES]  # type: ignore[arg-type]
-        files = [pair_file(one.table, found[0].table, synthetic=synthetic) for one in found]
+        both, given = (found[list(PAIR_MEASURES).index(measure)].table for measure in ("both", "given"))
+        files = [pair_file(one.table, both, given, synthetic=synthetic) for one in found]
         tables[name] = pd.concat(files, ignore_index=True)
         estimates += found
-    checks = [check for one in (number, mean, single, exact, *estimates) for check in one.checks]
-    left_out = []
+    checks = [check for one in (number, mean, single, *estimates) for check in one.checks]
     with staged_folder(out) as folder:
         for name, table in tables.items():
             write_csv(table, folder / f"{MODEL}_{name}.csv")
@@ -183,9 +190,7 @@ def write_result(result: CooccurrenceResult, by: Sequence[str], out: Path) -> li
                 save_figure(result.plot(kind, show_failed=True), folder / f"{MODEL}_{kind}")
             except GateError as error:
                 left_out.append(f"{kind}: {error}")
-        write_json(
-            {**about(result, checks), "figures_left_out": left_out, "release": INTERNAL}, folder / f"{MODEL}.json"
-        )
+        write_json({**about(result, checks), "left_out": left_out, "release": INTERNAL}, folder / f"{MODEL}.json")
         return sorted(path.name for path in folder.iterdir())
 
 
@@ -196,7 +201,7 @@ def about(result: CooccurrenceResult, checks: Sequence[CheckResult]) -> dict[str
     return {
         "model": MODEL,
         "structure": fit.spec.structure,
-        "associations_by": list(fit.spec.associations_by),
+        **({"associations_by": list(fit.spec.associations_by)} if fit.spec.structure == "pairwise" else {}),
         "risks": dict(zip(counts.risks.levels, counts.risks.labels, strict=True)),
         "impossible": [[counts.risks.levels[one], counts.risks.levels[other]] for one, other in counts.impossible],
         "base": counts.base,
@@ -204,7 +209,7 @@ def about(result: CooccurrenceResult, checks: Sequence[CheckResult]) -> dict[str
         "synthetic": counts.synthetic,
         "passed": fit.passed and not failed,
         "checks_failed": list(dict.fromkeys(failed)),
-        "notes": [str(problem) for problem in counts.warnings] + [str(note) for note in fit.notes],
+        "notes": list(dict.fromkeys(str(note) for note in (*counts.warnings, *fit.notes))),
         "engine": fit.engine,
         "fit": fit.fingerprint.id,
         "versions": dict(fit.fingerprint.versions),

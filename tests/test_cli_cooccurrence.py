@@ -157,14 +157,26 @@ def test_files_hide_what_rests_on_few_children() -> None:
         direct_low=[0.04, 0.0, 0.05, 0.2],
         note=["", "nobody here was seen with both", "declared impossible: no child", ""],
     )
-    written = pair_file(both, both, synthetic=True)
+    many = both.assign(direct=0.5, note="")  # of the children with one risk, half have the other
+    written = pair_file(both, both, many, synthetic=True)
     assert written["direct"].notna().tolist() == [True, False, True, False]
     assert written["median"].notna().tolist() == [True, True, True, False]
     assert not written["note"].str.contains("nobody").any()
     assert written["note"].tolist()[2:] == ["declared impossible: no child", "base under 25: not shown"]
     assert written["synthetic"].str.contains("SYNTHETIC").all()
     given = both.assign(risk=both["other_risk"], other_risk=both["risk"], direct=0.5, note="")
-    assert pair_file(given, both, synthetic=False)["direct"].notna().tolist() == [True, False, True, False]
+    assert pair_file(given, both, given, synthetic=False)["direct"].notna().tolist() == [True, False, True, False]
+    # 18 children with x, one of them without y: neither the share nor what subtraction gives
+    nearly = both.assign(n_effective=[18.0, 600.0, 200.0, 20.0], direct=[17 / 18, 0.5, 0.5, 0.5], note="")
+    assert pair_file(both, both, nearly, synthetic=False)["direct"].notna().tolist() == [False, False, True, False]
+    assert pair_file(nearly, both, nearly, synthetic=False)["median"].isna().tolist() == [True, False, False, True]
+    # what must be read stays
+    said = both.assign(note="all countries as one; nobody here was seen with both, though it is possible: model")
+    kept = pair_file(said, both, many, synthetic=False)["note"]
+    assert kept.iloc[1].startswith("all countries as one; direct figure not shown")
+    # 17 children with two or more and 16 with three or more are one child with two
+    steps = table(how_many=[1, 2, 3, 4], n=500.0, n_effective=500.0, direct=[0.2, 0.034, 0.032, 0.03], note="")
+    assert share_file(steps, synthetic=False)["direct"].notna().tolist() == [True, True, False, False]
     # nearly all children, too, are few without
     assert share_file(both.assign(direct=0.999), synthetic=False)["direct"].isna().all()
     means = mean_file(both.assign(direct=[0.005, 0.01, 1.4, 1.0], n=[3000, 500, 300, 20]), synthetic=False)

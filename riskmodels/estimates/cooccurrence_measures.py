@@ -13,10 +13,12 @@ import pandas as pd
 from riskmodels.design.joint_counts import UNKNOWN, JointCounts
 from riskmodels.errors import InputError, Problem
 from riskmodels.estimates.answered_tables import (
+    AnsweredAverages,
     PairTables,
     direct_mean_columns,
     direct_pair_columns,
     direct_share_columns,
+    sum_patterns,
 )
 from riskmodels.estimates.joint_domains import JointDomains, JointDraws, joint_draws
 from riskmodels.estimates.pair_measures import PAIR_MEASURES, PairItems, PairMeasure, pair_items
@@ -41,7 +43,7 @@ RISK_COLUMN, OTHER_COLUMN, HOW_MANY_COLUMN = "risk", "other_risk", "how_many"
 NOTE_IMPOSSIBLE = "declared impossible: no child can have both"
 NOTE_TOO_MANY = "pairs are declared impossible: no child can have so many"
 NOTE_EMPTY = "one of the two risks never comes without (or with) the other here: no such figure exists"
-NOTE_NOT_ANSWERED = "nobody here answered both questions: the model's figure alone, borrowed from other groups"
+ANSWERED_ALL = "answered all questions"
 NOTE_ONE_WORLD = "all countries as one: that a country has more of both risks counts as coming together too"
 NOTE_NEVER_SEEN = "nobody here was seen with both, though it is possible: the figure rests on the model"
 
@@ -167,9 +169,27 @@ def _of_single(draws: JointDraws, probability: float) -> Measured:
     items = risk_columns(counts, risk=np.arange(len(counts.risks)))
     direct = direct_share_columns(draws.where, probability, known, yes)
     found = _measured(draws, items, draws.single, direct, "prevalence")
-    nobody = (direct["n_effective"].to_numpy(float) == 0).reshape(found.notes.shape)
-    alone = "nobody here answered the question: the model's figure alone, borrowed from other groups"
-    return replace(found, notes=_add_note(found.notes, nobody, alone))
+    averages = AnsweredAverages(draws.where, sum_patterns(counts, known))
+    return replace(found, notes=_answered_notes(found.notes, averages, "answered the question"))
+
+
+def _answered_notes(
+    notes: npt.NDArray[np.object_],
+    averages: AnsweredAverages,
+    what: str,
+    among: npt.NDArray[np.bool_] | bool = True,
+) -> npt.NDArray[np.object_]:
+    """Say where nobody, or nobody of some groups, gave the answers that a direct figure needs."""
+    answered, share = averages.total(averages.known) > 0, averages.answered_share
+    answered, share = np.broadcast_to(answered, notes.shape), np.broadcast_to(share, notes.shape)
+    alone = f"nobody here {what}: the model's figure alone, borrowed from other groups"
+    notes = _add_note(notes, among & ~answered, alone)
+    for domain, item in zip(*np.nonzero(among & answered & (share < 0.995)), strict=True):
+        text = f"direct figure without the {100 * (1 - share[domain, item]):.0f} % of children in groups where nobody {what}"
+        one = np.zeros(notes.shape, dtype=bool)
+        one[domain, item] = True
+        notes = _add_note(notes, one, text)
+    return notes
 
 
 def _of_number(draws: JointDraws, name: str, probability: float) -> Measured:
@@ -177,11 +197,12 @@ def _of_number(draws: JointDraws, name: str, probability: float) -> Measured:
     counts, risks = draws.where.counts, len(draws.where.counts.risks)
     complete = (counts.answers != UNKNOWN).all(axis=1, keepdims=True).astype(float)
     number = (counts.answers == 1).sum(axis=1, keepdims=True).astype(float)
+    averages = AnsweredAverages(draws.where, sum_patterns(counts, complete))
     if name == "mean":
         direct = direct_mean_columns(draws.where, probability, complete, number)
         values = draws.single.sum(axis=-1, keepdims=True)
         found = _measured(draws, pd.DataFrame(index=range(1)), values, direct, NUMBER_MEASURES[name])
-        return replace(found, unit="risks")
+        return replace(found, unit="risks", notes=_answered_notes(found.notes, averages, ANSWERED_ALL))
     steps = np.arange(0 if name == "exactly" else 1, 2 if name == "any" else risks + 1)
     holds = (number == steps) if name == "exactly" else (number >= steps)
     known = np.broadcast_to(complete, holds.shape).astype(float)
@@ -190,7 +211,8 @@ def _of_number(draws: JointDraws, name: str, probability: float) -> Measured:
     values = (draws.number if name == "exactly" else draws.at_least)[..., steps]
     found = _measured(draws, items, values, direct, NUMBER_MEASURES[name])
     possible = values.max(axis=(0, 1)) > 0
-    return replace(found, exists=possible, notes=_add_note(found.notes, ~possible, NOTE_TOO_MANY))
+    notes = _answered_notes(found.notes, averages, ANSWERED_ALL)
+    return replace(found, exists=possible, notes=_add_note(notes, ~possible, NOTE_TOO_MANY))
 
 
 def _of_pairs(fit: CooccurrenceFit, draws: JointDraws, measure: PairMeasure, probability: float) -> Measured:
@@ -244,18 +266,11 @@ def _pair_notes(
 ) -> npt.NDArray[np.object_]:
     """Say what a pair rests on, the gravest first."""
     possible = np.broadcast_to(~declared, notes.shape)
-    share, answered = tables.averages.answered_share, tables.answered > 0
+    answered = tables.answered > 0
     notes = _add_note(notes, ~possible, NOTE_IMPOSSIBLE)
     notes = _add_note(notes, possible & empty, NOTE_EMPTY)
-    notes = _add_note(notes, possible & ~answered, NOTE_NOT_ANSWERED)
     notes = _add_note(notes, possible & answered & (tables.seen == 0), NOTE_NEVER_SEEN)
-    partly = possible & answered & (share < 0.995)
-    for domain, item in zip(*np.nonzero(partly), strict=True):
-        text = f"direct figure without the {100 * (1 - share[domain, item]):.0f} % of children in groups where nobody answered both"
-        one = np.zeros(notes.shape, dtype=bool)
-        one[domain, item] = True
-        notes = _add_note(notes, one, text)
-    return notes
+    return _answered_notes(notes, tables.averages, "answered both questions", possible)
 
 
 def _add_note(notes: npt.NDArray[np.object_], at: npt.NDArray[np.bool_], text: str) -> npt.NDArray[np.object_]:

@@ -235,5 +235,7 @@ def _table(
         part = pd.DataFrame({"kind": kinds, "risks": names, "country": domain, "children": children, "observed": seen})
         part = part.assign(expected=mean, low=low, high=high, ratio=seen / np.maximum(mean, 1e-12))
         tail = np.minimum(1.0, 2 * np.minimum(above, under))
-        parts.append(part.assign(tail=tail, outside=(seen < low - 1e-9) | (seen > high + 1e-9))[children > 0])
+        parts.append(
+            part.assign(tail=tail, outside=(seen < low - 1e-9) | (seen > high + 1e-9))[(children > 0) & (mean > 0)]
+        )
     return pd.concat(parts, ignore_index=True)

@@ -18,7 +18,7 @@ DIRECT = ("n_effective", "direct", "direct_low", "direct_high")
 #: Characters that words of a row get at least.
 NARROWEST_WORDS = 8
 NOT_WRITTEN = "direct figure not shown: it rests on fewer than 10 children with, or without"
-IMPOSSIBLE = "declared impossible"
+IMPOSSIBLE, NEVER_SEEN = "declared impossible", "nobody here was seen with both"
 
 
 def _guarded(n: float, text: str) -> str:
@@ -121,8 +121,30 @@ def few_behind(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 def share_file(table: pd.DataFrame, *, synthetic: bool) -> pd.DataFrame:
-    """Shares of children as a file: bases under 25 blanked, direct figures of fewer than 10 children too."""
-    return _blanked(table, few_behind(table), synthetic)
+    """Shares of children as a file: bases under 25 blanked, direct figures of fewer than 10 children too.
+
+    Of "at least k" figures that stand side by side, each shown differs from the one before by 10 children.
+    """
+    hidden = few_behind(table)
+    if HOW_MANY in table:
+        hidden = hidden | _too_close(table, hidden)
+    return _blanked(table, hidden, synthetic)
+
+
+def _too_close(table: pd.DataFrame, hidden: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Rows whose number of children differs from the row shown before it, in the same group, by fewer than 10."""
+    children = np.fmin(table["n"].to_numpy(float), table["n_effective"].to_numpy(float)) * table["direct"].to_numpy(
+        float
+    )
+    groups = table[_factors(table)].apply(tuple, axis=1).tolist() if _factors(table) else [()] * len(table)
+    last: dict[tuple[object, ...], float] = {}
+    close = np.zeros(len(table), dtype=bool)
+    for row in np.argsort(table[HOW_MANY].to_numpy(), kind="stable"):
+        before = last.get(groups[row])
+        close[row] = before is not None and not abs(before - children[row]) >= SMALL
+        if not close[row] and not hidden[row]:
+            last[groups[row]] = children[row]
+    return close
 
 
 def mean_file(table: pd.DataFrame, *, synthetic: bool) -> pd.DataFrame:
@@ -133,15 +155,17 @@ def mean_file(table: pd.DataFrame, *, synthetic: bool) -> pd.DataFrame:
     return _blanked(table, ~enough, synthetic)
 
 
-def pair_file(table: pd.DataFrame, both: pd.DataFrame, *, synthetic: bool) -> pd.DataFrame:
-    """A measure of pairs as a file: its direct figures are blanked where those of P(both) have to be.
+def pair_file(table: pd.DataFrame, both: pd.DataFrame, given: pd.DataFrame, *, synthetic: bool) -> pd.DataFrame:
+    """A measure of pairs as a file: no direct figure unless 10 children have both, the one alone, and the other alone.
+
+    Shares among fewer than 25 children with a risk are blanked as a whole.
 
     Parameters
     ----------
     table
         Any measure.
-    both
-        The measure ``"both"`` of the same groups.
+    both, given
+        The measures ``"both"`` and ``"given"`` of the same groups.
     synthetic
         Whether the children are made up.
     """
@@ -152,8 +176,15 @@ def pair_file(table: pd.DataFrame, both: pd.DataFrame, *, synthetic: bool) -> pd
         pairs = (frozenset(pair) for pair in zip(rows[RISK], rows[OTHER], strict=True))
         return [(*group, pair) for group, pair in zip(groups, pairs, strict=True)]
 
-    hidden = dict(zip(keys(both), few_behind(both), strict=True))
-    return _blanked(table, np.array([hidden[key] for key in keys(table)]), synthetic)
+    hidden: dict[tuple[object, ...], bool] = {}
+    for rows in (both, given):
+        for key, few in zip(keys(rows), few_behind(rows), strict=True):
+            hidden[key] = hidden.get(key, False) or bool(few)
+    base = table
+    if table is given:
+        children = np.nan_to_num(table["n_effective"].to_numpy(float))
+        base = table.assign(n=np.where(children < NOT_SHOWN_BELOW, children, table["n"].to_numpy(float)))
+    return _blanked(base, np.array([hidden[key] for key in keys(table)]), synthetic)
 
 
 def _blanked(table: pd.DataFrame, hidden: npt.NDArray[np.bool_], synthetic: bool) -> pd.DataFrame:
@@ -161,7 +192,15 @@ def _blanked(table: pd.DataFrame, hidden: npt.NDArray[np.bool_], synthetic: bool
     for name in DIRECT:
         if name in written:
             written[name] = np.where(hidden, np.nan, written[name].to_numpy(float))
-    plain = [few and not str(note).startswith(IMPOSSIBLE) for few, note in zip(hidden, written["note"], strict=True)]
     small = written["note"].eq("base under 25: not shown").to_numpy()
-    written["note"] = np.where(np.array(plain) & ~small, NOT_WRITTEN, written["note"])
+    written["note"] = [
+        _with_note(str(note)) if few and not under and not str(note).startswith(IMPOSSIBLE) else note
+        for few, under, note in zip(hidden, small, written["note"], strict=True)
+    ]
     return written
+
+
+def _with_note(note: str) -> str:
+    """What was said of a row, without whether anybody was seen, and that its direct figure is not shown."""
+    kept = [part for part in note.split("; ") if part and NEVER_SEEN not in part]
+    return "; ".join([*kept, NOT_WRITTEN])
