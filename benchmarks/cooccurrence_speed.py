@@ -123,6 +123,7 @@ def main() -> None:
         counts = counts_of_sample(simulate_joint(truth, children=13_000))
         result[f"{risks} risks, 13,000 children"] = timed(counts, SPEC, 1)
         print(risks, result[f"{risks} risks, 13,000 children"], flush=True)
+        RESULT.write_text(json.dumps(result, indent=1) + "\n")
     if "--peers" in sys.argv:
         started = time.perf_counter()
         factor = rm.fit_cooccurrence(eight, rm.CooccurrenceSpec(structure="factor", factors=2, ordered=("age_group",)))
