@@ -109,6 +109,7 @@ def test_an_interrupt_ends_the_child(tmp_path: Path) -> None:
         f"open({str(noted)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     )
     code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs\n"
         "from riskmodels.survey.readers import read_source, worker\n"
         f"worker.__file__ = {str(fake)!r}\nread_source({str(path)!r})"
     )
