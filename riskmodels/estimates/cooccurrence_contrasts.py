@@ -12,23 +12,14 @@ from riskmodels.errors import InputError, Problem
 from riskmodels.estimates.cooccurrence_measures import Measured, measure
 from riskmodels.estimates.cooccurrence_summaries import estimates_of
 from riskmodels.estimates.estimates import Estimates
+from riskmodels.estimates.joint_domains import position_of
 from riskmodels.estimates.quantities import difference, ratio
 from riskmodels.fit.cooccurrence_fit import CooccurrenceFit
-from riskmodels.survey.factors import Factor
 from riskmodels.survey.population import PopulationFrame
 from riskmodels.vocabulary import COUNTRY, DEFAULT_INTERVAL, DEFAULT_PROBABILITY, IntervalKind
 
 ContrastKind = Literal["difference", "ratio"]
 CONTRASTS = {"difference": difference, "ratio": ratio}
-
-
-def _position(factor: Factor, level: str) -> int:
-    """Position of a level given by code or label (E145)."""
-    for names in (factor.levels, factor.labels):
-        if level in names:
-            return names.index(level)
-    remedy = f"choose among {', '.join(factor.levels)}"
-    raise InputError([Problem("E145", f"no such level of {factor.name}", level, 1, remedy)], "contrast")
 
 
 def _check_contrast(of: str, contrast: str) -> None:
@@ -110,7 +101,7 @@ def contrast_cooccurrence(
     _check_contrast(of, contrast)
     found = measure(fit, of, [factor, *by], population=population, probability=probability)
     named = found.where.cells.factor(factor)
-    at = _position(named, reference)
+    at = position_of(named, reference)
     pairs = _matched(found, factor, at)
     if not pairs:
         remedy = "choose a factor with two levels or more in the same groups"

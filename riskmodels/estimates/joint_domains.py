@@ -15,6 +15,7 @@ from riskmodels.errors import InputError, Problem
 from riskmodels.estimates.estimates import label_columns
 from riskmodels.estimates.poststratify import Domains, domains_of
 from riskmodels.fit.cooccurrence_fit import CELL, HOW_MANY, PAIR, RISK, CooccurrenceFit
+from riskmodels.survey.factors import Factor
 from riskmodels.survey.population import PopulationFrame
 from riskmodels.survey.population.cells import without_unused_levels
 
@@ -94,18 +95,23 @@ class JointDomains:
         """Position of the domain of these levels (codes or labels), one per factor; E145 where there is none."""
         matches = np.ones(len(self), dtype=bool)
         for name, level in within.items():
-            factor = self.cells.factor(name)
-            known = [level in pair for pair in zip(factor.levels, factor.labels, strict=True)]
-            if not any(known):
-                remedy = f"choose among {', '.join(factor.levels)}"
-                raise InputError([Problem("E145", f"no such level of {name}", level, 1, remedy)], "within")
-            matches &= self.domains.index[:, self.domains.by.index(name)] == known.index(True)
+            place = position_of(self.cells.factor(name), level)
+            matches &= self.domains.index[:, self.domains.by.index(name)] == place
         if not matches.any():
             where = ", ".join(within.values())
             raise InputError(
                 [Problem("E145", "nobody in this group", where, 1, "choose levels that go together")], "within"
             )
         return int(np.flatnonzero(matches)[0])
+
+
+def position_of(factor: Factor, level: str) -> int:
+    """Position of a level given by its code, or by its label where no level has that code (E145)."""
+    for names in (factor.levels, factor.labels):
+        if level in names:
+            return names.index(level)
+    remedy = f"choose among {', '.join(factor.levels)}"
+    raise InputError([Problem("E145", f"no such level of {factor.name}", level, 1, remedy)], "level")
 
 
 def joint_domains(
